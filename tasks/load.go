@@ -1,0 +1,195 @@
+package tasks
+
+import (
+	"compress/gzip"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"softprompt/onnx/hint"
+)
+
+// Split is a part of a data set. Tune on Train, choose on a part of it that
+// [HoldOut] keeps back, report on Validation; Test has no labels in GLUE.
+type Split string
+
+// The splits of a data set.
+const (
+	Train      Split = "train"
+	Validation Split = "validation"
+	Test       Split = "test"
+)
+
+// File is one split's file: its name, to which .gz may be added on disk, and
+// its format.
+type File struct {
+	Name string
+	Read Reader
+}
+
+// LoadOptions says what [Task.Load] reads.
+type LoadOptions struct {
+	Data  string // folder with the task's files; "" is what travels with the project
+	Limit int    // only the first rows; 0 or less is all of them
+}
+
+// travelling holds data/<task>/<file>.gz, so that a task can be tried before
+// anything is downloaded. Its README gives origin and terms.
+//
+//go:embed data
+var travelling embed.FS
+
+// Load reads a split in file order. Every error of a row names the file, the
+// line and what was expected; nothing is skipped or repaired. Rows of a split
+// without labels have Label -1.
+func (t *Task) Load(ctx context.Context, split Split, opts LoadOptions) ([]Example, error) {
+	if err := t.validate(); err != nil {
+		return nil, err
+	}
+	file, ok := t.Files[split]
+	if !ok {
+		return nil, fmt.Errorf("task %s has no split %q, want one of %s", t.Name, split, t.splits())
+	}
+	f, name, err := t.open(file, opts.Data)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", t.Name, err)
+	}
+	defer f.Close()
+	var examples []Example
+	for record, err := range file.Read(f) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		var ex Example
+		if err == nil {
+			ex, err = t.example(split, len(examples), record)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, badRow(err, t, ctx))
+		}
+		examples = append(examples, ex)
+		if len(examples) == opts.Limit {
+			break
+		}
+	}
+	return examples, nil
+}
+
+// badRow adds the advice for a file that does not read, unless the reading
+// was merely cancelled.
+func badRow(err error, t *Task, ctx context.Context) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return hint.Wrap(err, "mend or remove the row, or get the file again from %s", t.Source)
+}
+
+// example turns one record into an example, or says what is wrong with it.
+func (t *Task) example(split Split, index int, r Record) (Example, error) {
+	for _, name := range t.Fields {
+		if strings.TrimSpace(r.Fields[name]) == "" {
+			return Example{}, fmt.Errorf("line %d: the %s is empty", r.Line, name)
+		}
+	}
+	label := -1
+	if value, ok := r.Fields[t.LabelField]; ok {
+		if label = slices.Index(t.LabelValues, value); label < 0 {
+			return Example{}, fmt.Errorf("line %d: the %s is %.40q, want %s",
+				r.Line, t.LabelField, value, strings.Join(t.LabelValues, " or "))
+		}
+	}
+	input, err := t.Cast(r.Fields)
+	if err != nil {
+		return Example{}, fmt.Errorf("line %d: %w", r.Line, err)
+	}
+	return Example{
+		ID:     fmt.Sprintf("%s:%d", split, index),
+		Index:  index,
+		Input:  input,
+		Label:  label,
+		Target: t.Verbalizer.Target(label),
+	}, nil
+}
+
+// splits lists the splits that the task has, for messages.
+func (t *Task) splits() string {
+	var names []string
+	for _, s := range []Split{Train, Validation, Test} {
+		if _, ok := t.Files[s]; ok {
+			names = append(names, string(s))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// open finds a file of the task in the data folder, or among what travels
+// with the project, and returns it unpacked with its name for messages.
+func (t *Task) open(file File, data string) (io.ReadCloser, string, error) {
+	if data == "" {
+		name := path.Join("data", t.Name, file.Name+".gz")
+		f, err := openFile(travelling, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, "", hint.Wrap(
+				fmt.Errorf("%s does not travel with the project", file.Name), "%s", t.layout("DIR", file))
+		}
+		return f, path.Join("embedded", t.Name, file.Name), err
+	}
+	if info, err := os.Stat(data); err != nil {
+		return nil, "", hint.Wrap(fmt.Errorf("opening the data folder: %w", err), "%s", t.layout("DIR", file))
+	} else if !info.IsDir() {
+		return nil, "", hint.Wrap(fmt.Errorf("opening the data folder: %s is not a folder", data),
+			"give the folder that holds %s", file.Name)
+	}
+	for _, folder := range t.Folders {
+		for _, ending := range []string{"", ".gz"} {
+			name := path.Join(folder, file.Name+ending)
+			f, err := openFile(os.DirFS(data), name)
+			if !errors.Is(err, fs.ErrNotExist) {
+				return f, filepath.Join(data, filepath.FromSlash(name)), err
+			}
+		}
+	}
+	return nil, "", hint.Wrap(
+		fmt.Errorf("no %s in %s, nor below it in %s", file.Name, data, strings.Join(t.Folders[:len(t.Folders)-1], " or ")),
+		"%s", t.layout(data, file))
+}
+
+// layout is the advice for a file that is not there.
+func (t *Task) layout(data string, file File) string {
+	return fmt.Sprintf("get it from %s, and put it at %s for --data %s; without --data, the part that travels with softprompt is read",
+		t.Source, filepath.Join(data, t.Folders[0], file.Name), data)
+}
+
+// openFile opens a plain file and unpacks it where its name ends in .gz.
+func openFile(fsys fs.FS, name string) (io.ReadCloser, error) {
+	// Stat first: opening a named pipe would wait for ever.
+	if info, err := fs.Stat(fsys, name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("opening %s: not a plain file", name)
+	}
+	f, err := fsys.Open(name)
+	if err != nil || path.Ext(name) != ".gz" {
+		return f, err
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("unpacking %s: %w", name, err)
+	}
+	return unpacked{z, f}, nil
+}
+
+// unpacked reads what a packed file holds and closes the file itself.
+type unpacked struct {
+	io.Reader
+	io.Closer
+}
