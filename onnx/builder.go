@@ -116,7 +116,7 @@ func (b *Builder) Output(name, value string) {
 			b.fail(fmt.Errorf("adding output %s: the name is taken", name))
 			return
 		}
-		b.Add1(&Node{Name: b.fresh("Identity"), Op: "Identity", Inputs: []string{value}, Outputs: []string{name}})
+		b.Alias(name, value)
 	}
 	v, ok := b.infer.Value(name)
 	if !ok {
@@ -124,6 +124,20 @@ func (b *Builder) Output(name, value string) {
 		return
 	}
 	b.Model.Graph.Outputs = append(b.Model.Graph.Outputs, v)
+}
+
+// Alias gives value a second name, by an Identity. Passes over a finished
+// graph use it to keep the names that others refer to.
+func (b *Builder) Alias(name, value string) {
+	b.Append(&Node{Name: b.fresh("Identity"), Op: "Identity", Inputs: []string{value}, Outputs: []string{name}})
+}
+
+// Reserve keeps the builder from making up these names, for nodes that will
+// be appended under their own.
+func (b *Builder) Reserve(names ...string) {
+	for _, name := range names {
+		b.taken[name] = true
+	}
 }
 
 // Weight adds a constant under its own name and returns the name.
@@ -210,16 +224,16 @@ func (b *Builder) OpN(op string, n int, inputs []string, attrs ...Attr) []string
 			outputs[i] = b.unique(name + ":" + strconv.Itoa(i))
 		}
 	}
-	b.Add1(&Node{Name: name, Op: op, Domain: domain, Inputs: inputs, Outputs: outputs, Attrs: attrs})
+	b.Append(&Node{Name: name, Op: op, Domain: domain, Inputs: inputs, Outputs: outputs, Attrs: attrs})
 	if b.err != nil {
 		return make([]string, n)
 	}
 	return outputs
 }
 
-// Add1 appends a finished node, whose names must be new. It fills Block and
+// Append appends a finished node, whose names must be new. It fills Block and
 // From where they are empty.
-func (b *Builder) Add1(n *Node) {
+func (b *Builder) Append(n *Node) {
 	if b.err != nil {
 		return
 	}
@@ -233,7 +247,7 @@ func (b *Builder) Add1(n *Node) {
 		b.Model.Opset[n.Domain] = 1
 	}
 	for _, in := range n.Inputs {
-		if in != "" && !b.taken[in] {
+		if _, known := b.infer.Value(in); in != "" && !known {
 			b.fail(fmt.Errorf("adding %v: there is no value %q", n, in))
 			return
 		}

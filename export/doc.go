@@ -1,0 +1,25 @@
+// Package export writes T5 as ONNX graphs.
+//
+// Call [Train], [Score], [Encode] or [Decode] with a [Spec]: a configuration,
+// the weights and a method. All four come from one description of T5, which
+// reads top to bottom as the model computes: stack.go (embeddings, layers),
+// attention.go, feedforward.go, position.go, head.go (logits and loss). What
+// differs is what is asked of it:
+//
+//	graph   inputs                                         outputs
+//	Train   input_ids, attention_mask, prompt_index,       loss, example_loss, token_hits,
+//	        the method's, labels, label_weights, dropout   grad.<input> for each trainable
+//	Score   the same up to the method's, candidate_ids,    log_probability
+//	        candidate_row
+//	Encode  the same up to the method's                    cross.<i>.key, cross.<i>.value, encoder_mask
+//	Decode  input_ids, cross.…, encoder_mask, past.…,      logits, present.…
+//	        past_mask, beam_index
+//
+// Sizes in shapes: B rows, S input tokens, P prompt length, K prompts, T target
+// tokens, N candidates, L cached positions, d d_model, h heads, V vocabulary.
+//
+// Weights stay where they are: a graph refers to them as external data in
+// their own files, in Hugging Face's [out,in] layout, and no graph transposes
+// one. The gradient is not written here: [Train] hands the forward graph to
+// package grad.
+package export

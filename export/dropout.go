@@ -1,0 +1,74 @@
+package export
+
+import (
+	"softprompt/onnx"
+	"softprompt/prompt"
+)
+
+// Dropout as the paper's code applies it (T5X, flaxformer: broadcast_dims −2):
+// one mask serves all positions of a sequence. Masks are graph inputs, drawn
+// by the trainer, so that a run can be replayed; an element is 0 or 1/(1−rate).
+// The masks of all sites of a kind are stacked in one input, in the order in
+// which the forward pass meets them.
+
+// kind is a kind of dropout site.
+type kind int
+
+const (
+	hidden        kind = iota // embeddings, sub-layer outputs, final norms
+	feedForward               // the feed-forward's hidden activation
+	probabilities             // attention probabilities
+)
+
+// The dropout inputs of a train graph and their shapes.
+const (
+	DropoutHidden      = "dropout.hidden"       // [sites,B,1,d]
+	DropoutFeedForward = "dropout.feed_forward" // [sites,B,1,d_ff]
+	DropoutEncoder     = "dropout.encoder"      // [encoder layers,B,h,1,P+S]
+	DropoutDecoder     = "dropout.decoder"      // [decoder layers,B,h,1,T]
+	DropoutCross       = "dropout.cross"        // [decoder layers,B,h,1,P+S]
+)
+
+// dropout counts the sites met so far, by input name.
+type dropout struct{ next map[string]int64 }
+
+// addDropout declares the inputs for an encoder that sees keys positions.
+func (g *t5) addDropout(keys onnx.Dim) {
+	c := g.cfg
+	layers, decoders := int64(c.NumLayers), int64(c.NumDecoderLayers)
+	heads := onnx.Size(int64(c.NumHeads))
+	b, one := onnx.Sym("B"), onnx.Size(1)
+	g.dropout = &dropout{next: map[string]int64{}}
+	g.Input(DropoutHidden, onnx.Float32, onnx.Size(HiddenSites(c.NumLayers, c.NumDecoderLayers)), b, one, onnx.Size(int64(c.DModel)))
+	g.Input(DropoutFeedForward, onnx.Float32, onnx.Size(layers+decoders), b, one, onnx.Size(int64(c.DFF)))
+	g.Input(DropoutEncoder, onnx.Float32, onnx.Size(layers), b, heads, one, keys)
+	g.Input(DropoutDecoder, onnx.Float32, onnx.Size(decoders), b, heads, one, onnx.Sym("T"))
+	g.Input(DropoutCross, onnx.Float32, onnx.Size(decoders), b, heads, one, keys)
+}
+
+// HiddenSites returns how many masks [B,1,d] a train graph takes: for each
+// stack its embeddings and its final norm, and each sub-layer's output.
+func HiddenSites(layers, decoderLayers int) int64 {
+	return int64(2 + 2*layers + 2 + 3*decoderLayers)
+}
+
+// drop multiplies x by the mask of the next site of its kind.
+func (g *t5) drop(k kind, x string) string {
+	if g.dropout == nil {
+		return x
+	}
+	input := DropoutHidden
+	switch {
+	case k == feedForward:
+		input = DropoutFeedForward
+	case k == probabilities && g.site.Stack == "encoder":
+		input = DropoutEncoder
+	case k == probabilities && g.site.Part == prompt.CrossAttention:
+		input = DropoutCross
+	case k == probabilities:
+		input = DropoutDecoder
+	}
+	i := g.dropout.next[input]
+	g.dropout.next[input]++
+	return g.Mul(x, g.Gather(input, g.Int(i), 0))
+}

@@ -1,0 +1,151 @@
+package export
+
+import (
+	"fmt"
+
+	"softprompt/grad"
+	"softprompt/onnx"
+)
+
+// Train returns the graph of one training step: forward pass, loss and the
+// gradient of the loss in each trainable of the method (or in inputs_embeds).
+// Labels [B,T] that are −100 are ignored.
+func Train(spec Spec) (*onnx.Model, error) {
+	standard := spec.Standard
+	spec.Standard = false // lowered once, gradient and all
+	g, err := newGraph("train", spec)
+	if err != nil {
+		return nil, err
+	}
+	states, mask := g.encoder()
+	labels := g.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
+	loss := g.loss(g.teacherForced(states, mask, labels, ""), labels)
+	forward, err := g.finish()
+	if err != nil {
+		return nil, err
+	}
+	var wrt []string
+	for _, t := range g.Method.Trainables {
+		wrt = append(wrt, t.Input)
+	}
+	if spec.Embeds {
+		wrt = []string{"inputs_embeds"}
+	}
+	if len(wrt) == 0 {
+		return forward, nil
+	}
+	m, err := grad.Reverse(forward, loss, wrt)
+	if err != nil {
+		return nil, fmt.Errorf("exporting graph train: %w", err)
+	}
+	if standard {
+		return Lower(m)
+	}
+	return m, nil
+}
+
+// Score returns the graph that rates candidate answers: the output
+// log_probability [N] is the sum over the tokens of candidate_ids [N,T] (−100
+// where a shorter candidate ends) given row candidate_row[n] of the input.
+// The encoder runs once a row, whatever the number of candidates.
+func Score(spec Spec) (*onnx.Model, error) {
+	g, err := newGraph("score", spec)
+	if err != nil {
+		return nil, err
+	}
+	states, mask := g.encoder()
+	n := onnx.Sym("N")
+	labels := g.Input("candidate_ids", onnx.Int64, n, onnx.Sym("T"))
+	row := g.Input("candidate_row", onnx.Int64, n)
+	s := g.score(g.teacherForced(states, mask, labels, row), labels)
+	g.Output("log_probability", g.ReduceSum(s.logProb, false, 1))
+	return g.finish()
+}
+
+// teacherForced returns the logits [N,T,V] of a decoder that reads labels
+// [N,T] shifted right. If row [N] is not "", it says which row of the encoder's
+// states each label sequence looks at; else they correspond.
+func (g *t5) teacherForced(states, mask, labels, row string) string {
+	k, v := g.crossKeysValues(states)
+	g.at("decoder", -1, "")
+	crossBias := g.Unsqueeze(g.maskBias(mask), 1, 2) // [B,1,1,E]
+	if row != "" {
+		crossBias = g.Gather(crossBias, row, 0)
+		for i := range k {
+			k[i], v[i] = g.Gather(k[i], row, 0), g.Gather(v[i], row, 0)
+		}
+	}
+	ids := g.shiftRight(labels)
+	return g.logits(g.decoder(decoderInput{
+		ids: ids, bias: g.causalBias(ids),
+		crossKeys: k, crossValues: v, crossBias: crossBias,
+	}))
+}
+
+// Encode returns the graph that reads the input once for generation. It gives
+// what the decoder takes from the encoder: cross.<i>.key and cross.<i>.value
+// [B,h,E,d_kv] of each decoder layer i, and encoder_mask [B,E].
+func Encode(spec Spec) (*onnx.Model, error) {
+	g, err := newGraph("encode", spec)
+	if err != nil {
+		return nil, err
+	}
+	states, mask := g.encoder()
+	k, v := g.crossKeysValues(states)
+	for i := range k {
+		g.Output(fmt.Sprintf("cross.%d.key", i), k[i])
+		g.Output(fmt.Sprintf("cross.%d.value", i), v[i])
+	}
+	g.Output("encoder_mask", mask)
+	return g.finish()
+}
+
+// Decode returns the graph of one step of generation: from the last token
+// input_ids [B,1] to logits [B,V]. The cache past.<i>.key and past.<i>.value
+// [B,h,L,d_kv] holds the positions before, aligned on the right, with
+// past_mask [B,L] 0 where a row has none; L may be 0. beam_index [B] picks the
+// rows of the cache that go on. The outputs present.<i>.… have one position
+// more, and present_mask [B,L+1] goes with them.
+func Decode(spec Spec) (*onnx.Model, error) {
+	g, err := newGraph("decode", spec)
+	if err != nil {
+		return nil, err
+	}
+	g.checkActivation()
+	g.at("decoder", -1, "")
+	b, l, e := onnx.Sym("B"), onnx.Sym("L"), onnx.Sym("E")
+	h, dkv := onnx.Size(int64(g.cfg.NumHeads)), onnx.Size(int64(g.cfg.DKV))
+
+	in := decoderInput{ids: g.Input("input_ids", onnx.Int64, b, onnx.Size(1))}
+	if m := g.Method; m.LayerInput != nil || m.KeysValues != nil || m.Hidden != nil || m.Weight != nil {
+		g.methodInputs() // a method that stops at the encoder's input is not needed here
+	}
+	mask := g.Input("encoder_mask", onnx.Float32, b, e)
+	pastMask := g.Input("past_mask", onnx.Float32, b, l)
+	beam := g.Input("beam_index", onnx.Int64, b)
+	pastKeys, pastValues := make([]string, g.cfg.NumDecoderLayers), make([]string, g.cfg.NumDecoderLayers)
+	for i := range g.cfg.NumDecoderLayers {
+		in.crossKeys = append(in.crossKeys, g.Input(fmt.Sprintf("cross.%d.key", i), onnx.Float32, b, h, e, dkv))
+		in.crossValues = append(in.crossValues, g.Input(fmt.Sprintf("cross.%d.value", i), onnx.Float32, b, h, e, dkv))
+		pastKeys[i] = g.Input(fmt.Sprintf("past.%d.key", i), onnx.Float32, b, h, l, dkv)
+		pastValues[i] = g.Input(fmt.Sprintf("past.%d.value", i), onnx.Float32, b, h, l, dkv)
+	}
+
+	presentMask := g.Concat(1, g.Gather(pastMask, beam, 0),
+		g.Fill(g.Concat(0, g.SizesOf(in.ids, 0, 1), g.Ints(1)), 1, onnx.Float32)) // [B,L+1]
+	keys := g.positions(presentMask)
+	last := g.SliceTo(keys, -1, onnx.End, 0) // the query stands last
+	in.bias = g.Add(g.decoderPositions(last, keys), g.Unsqueeze(g.maskBias(presentMask), 1, 2))
+	in.crossBias = g.Unsqueeze(g.maskBias(mask), 1, 2)
+	in.join = func(i int, k, v string) (string, string) {
+		k = g.Concat(2, g.Gather(pastKeys[i], beam, 0), k)
+		v = g.Concat(2, g.Gather(pastValues[i], beam, 0), v)
+		g.Output(fmt.Sprintf("present.%d.key", i), k)
+		g.Output(fmt.Sprintf("present.%d.value", i), v)
+		return k, v
+	}
+	logits := g.logits(g.decoder(in))
+	g.Output("logits", g.Squeeze(logits, 1))
+	g.Output("present_mask", presentMask)
+	return g.finish()
+}

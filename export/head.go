@@ -1,0 +1,75 @@
+package export
+
+import (
+	"math"
+
+	"softprompt/onnx"
+)
+
+// logits returns the scores [B,T,V] of the decoder's states [B,T,d]. The head
+// is lm_head where the checkpoint has one, else the embedding itself; v1.0
+// models scale the states by d_model^−½ (modeling_t5.py,
+// T5ForConditionalGeneration.forward).
+func (g *t5) logits(states string) string {
+	g.at("head", -1, "")
+	alpha := 1.0
+	if g.cfg.ScaleDecoderOutputs {
+		alpha = 1 / math.Sqrt(float64(g.cfg.DModel))
+	}
+	head := "shared.weight"
+	if _, ok := g.Weights.Lookup("lm_head.weight"); ok {
+		head = "lm_head.weight"
+	}
+	return g.FusedMatMul(states, g.weight(head), false, true, alpha)
+}
+
+// tokenScores is what a teacher-forced pass says of labels [B,T]; where a
+// label is negative, all are 0.
+type tokenScores struct {
+	valid   string // 1 where there is a label
+	logProb string // log-probability of the label
+	logZ    string // log Σ exp(logits)
+	safe    string // the labels, 0 where negative
+}
+
+// score compares logits [B,T,V] with labels [B,T].
+func (g *t5) score(logits, labels string) tokenScores {
+	safe := g.Max(labels, g.Int(0))
+	valid := g.Cast(g.GreaterOrEqual(labels, g.Int(0)), onnx.Float32)
+	pick := func(x string) string { return g.Squeeze(g.GatherElements(x, g.Unsqueeze(safe, -1), -1), -1) }
+	logProb := pick(g.LogSoftmax(logits, -1))
+	return tokenScores{
+		valid:   valid,
+		logProb: g.Mul(logProb, valid),
+		logZ:    g.Mul(g.Sub(pick(logits), logProb), valid),
+		safe:    safe,
+	}
+}
+
+// loss adds the outputs loss [1], example_loss [B] and token_hits [B]:
+//
+//	loss         = Σ label_weights · (−log p + zLoss · (log Z)²)
+//	example_loss = Σ over the row's labels of −log p
+//	token_hits   = number of the row's labels that have the highest logit
+//
+// label_weights [B,T] makes the loss a sum (1), a mean (1/tokens), a part of
+// an accumulated batch or one prompt's share; the paper's code sums (T5X
+// losses.py). It returns the value to differentiate.
+func (g *t5) loss(logits, labels string) string {
+	s := g.score(logits, labels)
+	weights := g.Input("label_weights", onnx.Float32, onnx.Sym("B"), onnx.Sym("T"))
+	nll := g.Neg(s.logProb)
+	total := nll
+	if g.ZLoss != 0 {
+		total = g.Add(nll, g.Scale(g.Mul(s.logZ, s.logZ), g.ZLoss))
+	}
+	loss := g.ReshapeTo(g.ReduceSum(g.Mul(total, weights), false), 1)
+	if g.Method.Loss != nil {
+		loss = g.Method.Loss(&g.site, loss)
+	}
+	hits := g.Cast(g.Equal(g.ArgMax(logits, -1, false), s.safe), onnx.Float32)
+	g.Output("loss", loss)
+	g.Output("example_loss", g.ReduceSum(nll, false, 1))
+	g.Output("token_hits", g.ReduceSum(g.Mul(hits, s.valid), false, 1))
+	return "loss"
+}

@@ -1,0 +1,140 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"softprompt/models"
+	"softprompt/onnx"
+	"softprompt/prompt"
+)
+
+// Spec says which graph of which model is wanted.
+type Spec struct {
+	Config models.Config
+	// Weights are the model's, all float32 and in files of one folder, as
+	// models.Model.Float32File returns them.
+	Weights *models.Checkpoint
+	// Method adapts the model; nil leaves it as it is.
+	Method *prompt.Method
+	// Dropout adds the inputs that carry dropout masks to a train graph.
+	Dropout bool
+	// ZLoss is the factor of (log Z)² in the loss; 0 leaves it out. The
+	// paper's code has 1e-4.
+	ZLoss float64
+	// Embeds replaces input_ids by inputs_embeds [B,P+S,d]: the caller looks
+	// up embeddings and places the prompt. The gradient is that of
+	// inputs_embeds, and the method must be nil.
+	Embeds bool
+	// Standard writes operators of the standard domain alone.
+	Standard bool
+}
+
+// t5 is a graph of a T5 model under construction.
+type t5 struct {
+	*onnx.Builder
+	Spec
+	cfg     models.Config
+	site    prompt.Site
+	loaded  map[string]string // weights by Hugging Face name
+	folder  string            // where the weights' files lie
+	index   map[string]string // position bucket tables
+	dropout *dropout          // nil when the graph has none
+}
+
+// newGraph starts a graph of the given name.
+func newGraph(name string, spec Spec) (*t5, error) {
+	if spec.Weights == nil {
+		return nil, errors.New("exporting a graph: the spec has no weights")
+	}
+	if spec.Embeds && spec.Method != nil {
+		return nil, fmt.Errorf("exporting a graph: inputs_embeds and method %s exclude each other", spec.Method.Name)
+	}
+	if spec.Method == nil {
+		spec.Method = &prompt.Method{Name: "none"}
+	}
+	g := &t5{
+		Builder: onnx.NewBuilder(onnx.NewModel(name)),
+		Spec:    spec,
+		cfg:     spec.Config,
+		loaded:  map[string]string{},
+		index:   map[string]string{},
+	}
+	g.site = prompt.Site{B: g.Builder, Layer: -1}
+	return g, nil
+}
+
+// at moves to a place in the model: nodes and hooks made next belong there.
+func (g *t5) at(stack string, layer int, part prompt.Part) {
+	g.site = prompt.Site{B: g.Builder, Stack: stack, Layer: layer, Part: part}
+	g.Block = stack
+	if layer >= 0 {
+		g.Block = fmt.Sprintf("%s.%d", stack, layer)
+	}
+	if part != "" {
+		g.Block += "." + string(part)
+	}
+}
+
+// weight returns the value of a weight by its Hugging Face name, as the
+// method's hook has it.
+func (g *t5) weight(name string) string {
+	if v, ok := g.loaded[name]; ok {
+		return v
+	}
+	v := g.frozen(name)
+	if g.Method.Weight != nil {
+		v = g.Method.Weight(&g.site, name, v)
+	}
+	g.loaded[name] = v
+	return v
+}
+
+// frozen adds a weight to the graph as external data in its own file.
+func (g *t5) frozen(name string) string {
+	info, ok := g.Weights.Lookup(name)
+	if !ok {
+		g.Fail(fmt.Errorf("exporting a graph: the checkpoint has no tensor %s", name))
+		return ""
+	}
+	if info.DType != "F32" {
+		g.Fail(fmt.Errorf("exporting a graph: tensor %s in %s is %s, want F32", name, info.File, info.DType))
+		return ""
+	}
+	folder := filepath.Dir(info.File)
+	if g.folder == "" {
+		g.folder = folder
+		g.Model.Dir = folder
+	}
+	if folder != g.folder {
+		g.Fail(fmt.Errorf("exporting a graph: weights lie in two folders, %s and %s", g.folder, folder))
+		return ""
+	}
+	return g.Weight(&onnx.Tensor{
+		Name: name, Type: onnx.Float32, Dims: info.Shape,
+		External: &onnx.External{Location: filepath.Base(info.File), Offset: info.Offset, Length: info.Length},
+	})
+}
+
+// linear returns x · Wᵀ for a weight [out,in]: [..,in] becomes [..,out].
+func (g *t5) linear(x, name string) string {
+	return g.FusedMatMul(x, g.weight(name), false, true, 1)
+}
+
+// norm returns T5's layer norm of x: no mean is subtracted and no bias added.
+func (g *t5) norm(x, name string) string {
+	y, _ := g.RMSNorm(x, g.weight(name), g.cfg.LayerNormEpsilon)
+	return y
+}
+
+// finish returns the model, lowered if the spec asks for it.
+func (g *t5) finish() (*onnx.Model, error) {
+	if err := g.Err(); err != nil {
+		return nil, fmt.Errorf("exporting graph %s: %w", g.Model.Graph.Name, err)
+	}
+	if g.Standard {
+		return Lower(g.Model)
+	}
+	return g.Model, nil
+}

@@ -1,0 +1,157 @@
+package export
+
+import (
+	"fmt"
+
+	"softprompt/onnx"
+	"softprompt/prompt"
+)
+
+// encoder adds the inputs of an encoder pass and the encoder itself. It
+// returns the hidden states [B,E,d] after the final norm and the mask [B,E],
+// where E is P+S with a prompt laid before the input.
+func (g *t5) encoder() (states, mask string) {
+	g.checkActivation()
+	g.at("encoder", -1, "")
+	x, mask := g.encoderInput()
+	if g.Spec.Dropout {
+		g.addDropout(g.Shape(mask)[1])
+	}
+	x = g.drop(hidden, x)
+
+	positions := g.positions(mask)
+	bias := g.positionBias("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+		positions, positions, true)
+	bias = g.Add(bias, g.Unsqueeze(g.maskBias(mask), 1, 2)) // [B,h,E,E]
+
+	for i := range g.cfg.NumLayers {
+		layer := fmt.Sprintf("encoder.block.%d.layer", i)
+		x = g.layerInput("encoder", i, x)
+		x = g.selfAttention("encoder", i, layer+".0", x, func(k, v string) (string, string, string) { return k, v, bias })
+		x = g.feedForward(x, i, "encoder", layer+".1")
+	}
+	g.at("encoder", -1, "")
+	return g.drop(hidden, g.norm(x, "encoder.final_layer_norm.weight")), mask
+}
+
+// encoderInput returns the embedded input [B,E,d] and its mask [B,E].
+func (g *t5) encoderInput() (emb, mask string) {
+	b, s, d := onnx.Sym("B"), onnx.Sym("S"), onnx.Size(int64(g.cfg.DModel))
+	if g.Embeds {
+		e := onnx.Sym("P").Plus(s)
+		emb = g.Input("inputs_embeds", onnx.Float32, b, e, d)
+		return emb, g.Cast(g.Input("attention_mask", onnx.Int64, b, e), onnx.Float32)
+	}
+	ids := g.Input("input_ids", onnx.Int64, b, s)
+	mask = g.Cast(g.Input("attention_mask", onnx.Int64, b, s), onnx.Float32)
+	g.methodInputs()
+	emb = g.Gather(g.weight("shared.weight"), ids, 0)
+	if g.Method.Embeddings != nil {
+		emb, mask = g.Method.Embeddings(&g.site, emb, mask)
+	}
+	return emb, mask
+}
+
+// methodInputs declares the graph inputs of the method.
+func (g *t5) methodInputs() {
+	if len(g.Method.Trainables) == 0 {
+		return
+	}
+	k := onnx.Sym("K")
+	for _, t := range g.Method.Trainables {
+		g.Input(t.Input, onnx.Float32, append([]onnx.Dim{k}, t.Shape...)...)
+	}
+	for _, v := range g.Method.Inputs {
+		g.Input(v.Name, v.Type, v.Shape...)
+	}
+	g.Input(prompt.PromptIndex, onnx.Int64, onnx.Sym("B"))
+}
+
+// layerInput passes the stream through the method before a layer.
+func (g *t5) layerInput(stack string, i int, x string) string {
+	g.at(stack, i, "")
+	if g.Method.LayerInput != nil {
+		x = g.Method.LayerInput(&g.site, x)
+	}
+	return x
+}
+
+// selfAttention adds the first sub-layer of a layer. join gets the keys and
+// values of x and returns all that it attends to, with their bias.
+func (g *t5) selfAttention(stack string, i int, name, x string, join func(k, v string) (string, string, string)) string {
+	g.at(stack, i, prompt.SelfAttention)
+	n := g.norm(x, name+".layer_norm.weight")
+	k, v, bias := join(g.keysValues(n, name+".SelfAttention"))
+	return g.residual(x, g.attention(n, name+".SelfAttention", k, v, bias))
+}
+
+// crossKeysValues returns, for each decoder layer, the keys and values that it
+// takes from the encoder's states [B,E,d].
+func (g *t5) crossKeysValues(states string) (k, v []string) {
+	for i := range g.cfg.NumDecoderLayers {
+		g.at("decoder", i, prompt.CrossAttention)
+		ki, vi := g.keysValues(states, fmt.Sprintf("decoder.block.%d.layer.1.EncDecAttention", i))
+		k, v = append(k, ki), append(v, vi)
+	}
+	return k, v
+}
+
+// decoderInput is what a decoder pass starts from.
+type decoderInput struct {
+	ids string // [B,T]
+	// bias of the self-attention [B or 1,h,T,L], positions and visibility.
+	bias string
+	// cross has keys and values [B,h,E,d_kv] a layer, and crossBias [B,1,1,E]
+	// hides the encoder's padding.
+	crossKeys, crossValues []string
+	crossBias              string
+	// join is called in each layer with its new keys and values and returns
+	// those to attend to; nil leaves them.
+	join func(layer int, k, v string) (string, string)
+}
+
+// decoder adds the decoder and returns its states [B,T,d] after the final norm.
+func (g *t5) decoder(in decoderInput) string {
+	g.at("decoder", -1, "")
+	x := g.drop(hidden, g.Gather(g.weight("shared.weight"), in.ids, 0))
+	for i := range g.cfg.NumDecoderLayers {
+		layer := fmt.Sprintf("decoder.block.%d.layer", i)
+		x = g.layerInput("decoder", i, x)
+		x = g.selfAttention("decoder", i, layer+".0", x, func(k, v string) (string, string, string) {
+			if in.join != nil {
+				k, v = in.join(i, k, v)
+			}
+			return k, v, in.bias
+		})
+		g.at("decoder", i, prompt.CrossAttention)
+		n := g.norm(x, layer+".1.layer_norm.weight")
+		x = g.residual(x, g.attention(n, layer+".1.EncDecAttention", in.crossKeys[i], in.crossValues[i], in.crossBias))
+		x = g.feedForward(x, i, "decoder", layer+".2")
+	}
+	g.at("decoder", -1, "")
+	return g.drop(hidden, g.norm(x, "decoder.final_layer_norm.weight"))
+}
+
+// causalBias returns the self-attention bias [1,h,T,T] of a whole target:
+// positions, and nothing later visible.
+func (g *t5) causalBias(ids string) string {
+	pos := g.positions(ids)
+	bias := g.decoderPositions(pos, pos)
+	visible := g.Cast(g.LessOrEqual(g.Unsqueeze(pos, 0), g.Unsqueeze(pos, 1)), onnx.Float32) // [T,T]
+	return g.Add(bias, g.maskBias(visible))
+}
+
+// decoderPositions returns the decoder's position bias [1,h,Q,L].
+func (g *t5) decoderPositions(queries, keys string) string {
+	return g.positionBias("decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+		queries, keys, false)
+}
+
+// shiftRight returns what the decoder reads to predict labels [B,T]: the start
+// token, then all labels but the last; −100 becomes padding
+// (modeling_t5.py, _shift_right).
+func (g *t5) shiftRight(labels string) string {
+	ids := g.Where(g.Less(labels, g.Int(0)), g.Int(int64(g.cfg.PadID)), labels)
+	start := g.Fill(g.Concat(0, g.SizesOf(labels, 0, 1), g.Ints(1)), float64(g.cfg.DecoderStartID), onnx.Int64)
+	return g.Slice(g.Concat(1, start, ids), g.Ints(0), g.SizesOf(labels, 1, 2), 1)
+}

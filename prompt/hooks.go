@@ -1,0 +1,76 @@
+package prompt
+
+import "softprompt/onnx"
+
+// Method is a way of adapting a frozen model: what it trains, and where it
+// reaches into the graph. It is a plain value; a hook that is nil leaves its
+// place alone. Package export calls the hooks while it builds a graph, so one
+// description serves training, scoring and generation, and package grad
+// derives the gradient of whatever they build.
+type Method struct {
+	Name string
+	// Trainables are the tensors that are tuned. In the graph each is an
+	// input with an axis K before its own: K prompts share one session.
+	Trainables []Trainable
+	// Inputs are graph inputs that are fed but not tuned.
+	Inputs []onnx.Value
+
+	// Embeddings gets the encoder's embedded input [B,S,d] and its mask [B,S]
+	// (1 for a token, 0 for padding, float) and returns what the encoder sees;
+	// it may be longer.
+	Embeddings func(s *Site, emb, mask string) (string, string)
+	// LayerInput gets the residual stream [B,L,d] before a layer.
+	LayerInput func(s *Site, h string) string
+	// KeysValues gets an attention's keys and values [B,h,L,d_kv] and the bias
+	// [B or 1,h or 1,Q or 1,L] that will be added to its scores. If it
+	// lengthens the keys it lengthens the bias too.
+	KeysValues func(s *Site, k, v, bias string) (string, string, string)
+	// Hidden gets the feed-forward's activation [B,L,d_ff], after the
+	// non-linearity.
+	Hidden func(s *Site, h string) string
+	// Weight gets a frozen weight under its Hugging Face name, [out,in] for a
+	// product, and returns what is used in its place.
+	Weight func(s *Site, name, w string) string
+	// Loss gets the loss [1] and returns the one to minimise.
+	Loss func(s *Site, loss string) string
+}
+
+// Trainable describes a tensor that a method tunes.
+type Trainable struct {
+	Name  string // in the prompt's file: "prompt"
+	Input string // in the graph: "prompts", whose gradient is "grad.prompts"
+	// Shape is the tensor's own, without K; P and other lengths are symbolic.
+	Shape onnx.Shape
+}
+
+// Part is the sub-layer that a [Site] belongs to.
+type Part string
+
+// The parts of a T5 layer. A site outside any of them has an empty Part.
+const (
+	SelfAttention  Part = "self-attention"
+	CrossAttention Part = "cross-attention"
+	FeedForward    Part = "feed-forward"
+)
+
+// Site is the place in the graph where a hook is called.
+type Site struct {
+	B     *onnx.Builder
+	Stack string // "encoder", "decoder", or "" outside both
+	Layer int    // −1 outside a layer
+	Part  Part
+}
+
+// The graph inputs that every method can rely on.
+const (
+	// PromptIndex names the input [B] that says which of the K prompts each
+	// row of the batch uses.
+	PromptIndex = "prompt_index"
+	// PromptMask names the input [K,P] that is 0 where a prompt is padded on
+	// the left, and 1 elsewhere.
+	PromptMask = "prompt_mask"
+)
+
+// PerRow returns, for each row of the batch, its prompt's slice of a graph
+// input with a leading K: [K,…] becomes [B,…].
+func (s *Site) PerRow(input string) string { return s.B.Gather(input, PromptIndex, 0) }
