@@ -125,12 +125,11 @@ def load(folder, dtype=torch.float32):
         raise AssertionError(f"{folder}: lm_head was not loaded as saved")
     if model.config.scale_decoder_outputs != scales_head(config):
         raise AssertionError(f"{folder}: scale_decoder_outputs is {model.config.scale_decoder_outputs}")
+    if dtype == torch.float64:
+        T5LayerNorm.forward = _norm_in_own_type
     return model.to(dtype).eval()
 
 
 def _norm_in_own_type(self, x):
     """T5LayerNorm takes its mean of squares in float32 even in a float64 model; a truth must not."""
     return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
-
-
-T5LayerNorm.forward = _norm_in_own_type
