@@ -1,16 +1,15 @@
 package onnx
 
 import (
-	"sort"
 	"strconv"
 	"strings"
 )
 
 // Dim is one size of a shape. It is known (Size ≥ 0), symbolic (Size −1 and a
 // name: two dims of the same name are the same size) or unknown (Size −1 and
-// no name). The name may be a sum such as "P+S": shape inference writes one
-// where tensors are concatenated, with its terms sorted, so that equal sums
-// have equal names.
+// no name). The name may be a sum or product such as "P+S" or "B*S": shape
+// inference writes one where tensors are concatenated or axes joined, with its
+// terms sorted, so that equal sizes have equal names.
 type Dim struct {
 	Size int64
 	Sym  string
@@ -35,34 +34,6 @@ func (d Dim) Same(e Dim) bool {
 		return d.Size == e.Size
 	}
 	return d.Sym != "" && d.Sym == e.Sym
-}
-
-// Plus returns the size of d and e laid end to end.
-func (d Dim) Plus(e Dim) Dim {
-	switch {
-	case d.Known() && e.Known():
-		return Size(d.Size + e.Size)
-	case d.Size == 0:
-		return e
-	case e.Size == 0:
-		return d
-	case d == Unknown || e == Unknown:
-		return Unknown
-	}
-	terms := append(strings.Split(d.String(), "+"), strings.Split(e.String(), "+")...)
-	sum, names := int64(0), terms[:0]
-	for _, t := range terms {
-		if n, err := strconv.ParseInt(t, 10, 64); err == nil {
-			sum += n
-		} else {
-			names = append(names, t)
-		}
-	}
-	sort.Strings(names)
-	if sum != 0 {
-		names = append(names, strconv.FormatInt(sum, 10))
-	}
-	return Sym(strings.Join(names, "+"))
 }
 
 // String returns the number, the name, or "?".

@@ -1,0 +1,315 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+)
+
+// shapeOps keep the elements and their order, but for Transpose, and change
+// the sizes.
+var shapeOps = map[string]operator{
+	"Shape":     {1, 1, inferShapeOf},
+	"Size":      {1, 1, inferSizeOf},
+	"Reshape":   {2, 2, inferReshape},
+	"Flatten":   {1, 1, inferFlatten},
+	"Squeeze":   {1, 2, inferSqueeze},
+	"Unsqueeze": {1, 2, inferUnsqueeze},
+	"Transpose": {1, 1, inferTranspose},
+	"Expand":    {2, 2, inferExpand},
+	"Tile":      {2, 2, inferTile},
+	"Trilu":     {1, 2, inferTrilu},
+}
+
+// product returns the number of elements of a shape.
+func product(s Shape) Dim {
+	if s == nil {
+		return Unknown
+	}
+	n := Size(1)
+	for _, d := range s {
+		n = n.Times(d)
+	}
+	return n
+}
+
+// shapeRange returns which axes a Shape node reads, of rank many.
+func shapeRange(n *Node, rank int) (start, end int) {
+	clamp := func(i int64) int {
+		if i < 0 {
+			i += int64(rank)
+		}
+		return int(min(max(i, 0), int64(rank)))
+	}
+	start, end = clamp(n.Int("start", 0)), clamp(n.Int("end", int64(rank)))
+	return start, max(start, end)
+}
+
+func inferShapeOf(c *call) error {
+	out := unknowns(1)
+	if s := c.shape(0); s != nil {
+		start, end := shapeRange(c.Node, len(s))
+		out = Fixed(int64(end - start))
+	}
+	c.set(0, Int64, out)
+	return nil
+}
+
+func inferSizeOf(c *call) error {
+	c.set(0, Int64, Shape{})
+	return nil
+}
+
+// inferReshape has a target in which 0 copies the axis of the same place and
+// −1, or what is unknown if that is a single size, takes what is left.
+func inferReshape(c *call) error {
+	if err := c.wantType(1, Int64); err != nil {
+		return err
+	}
+	if err := c.wantRank(1, 1, 1); err != nil {
+		return err
+	}
+	x, target := c.shape(0), c.elems(1)
+	if target == nil || len(target) > maxRank {
+		c.set(0, c.dtype(0), nil)
+		return nil
+	}
+	out := make(Shape, len(target))
+	var open, minus []int // places to work out, and those of them that are −1
+	from, to := append(Shape{}, x...), Shape{}
+	for i, e := range target {
+		out[i] = e.dim()
+		switch {
+		case e.is(0) && c.Int("allowzero", 0) == 0:
+			switch {
+			case x == nil:
+				out[i] = Unknown
+			case i >= len(x):
+				return fmt.Errorf("target size 0 at axis %d copies an axis that the operand does not have", i)
+			default:
+				out[i], from[i] = x[i], Size(1)
+			}
+		case e.is(-1):
+			minus = append(minus, i)
+			open = append(open, i)
+		case e.known && e.num < 0:
+			return fmt.Errorf("target size %d at axis %d; want −1 or more", e.num, i)
+		case out[i] == Unknown:
+			open = append(open, i)
+		default:
+			to = append(to, out[i])
+		}
+	}
+	if len(minus) > 1 {
+		return fmt.Errorf("target has %d sizes of −1, want at most one", len(minus))
+	}
+	if x != nil && len(open) <= 1 {
+		rest, err := quotient(from, to)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: cannot reshape %v to %v", err, x, targetString(target))
+		case len(open) == 1:
+			out[open[0]] = rest
+		case rest.Known() && rest.Size != 1 && !slices.Contains(to, Size(0)):
+			return fmt.Errorf("cannot reshape %v to %v: the numbers of elements differ", x, out)
+		}
+	}
+	c.set(0, c.dtype(0), out)
+	return nil
+}
+
+// quotient divides the product of sizes by another. What cannot be worked out
+// is Unknown; that numbers do not divide is an error.
+func quotient(num, den Shape) (Dim, error) {
+	num, den = append(Shape{}, num...), append(Shape{}, den...)
+	den = slices.DeleteFunc(den, func(d Dim) bool {
+		i := slices.IndexFunc(num, func(n Dim) bool { return !n.Known() && n.Same(d) })
+		if i >= 0 {
+			num = slices.Delete(num, i, i+1)
+		}
+		return i >= 0
+	})
+	n, d := product(num), product(den)
+	if n.Known() && d.Known() && (d.Size == 0 && n.Size != 0 || d.Size > 0 && n.Size%d.Size != 0) {
+		return Unknown, fmt.Errorf("%v elements do not divide by %v", n, d)
+	}
+	return n.Over(d), nil
+}
+
+func targetString(target []elem) string {
+	out := make(Shape, len(target))
+	for i, e := range target {
+		if out[i] = e.dim(); e.is(-1) {
+			out[i] = Sym("-1")
+		}
+	}
+	return out.String()
+}
+
+func inferFlatten(c *call) error {
+	x := c.shape(0)
+	if x == nil {
+		c.set(0, c.dtype(0), unknowns(2))
+		return nil
+	}
+	axis := c.Int("axis", 1)
+	if axis < -int64(len(x)) || axis > int64(len(x)) {
+		return fmt.Errorf("axis %d is out of range for rank %d", axis, len(x))
+	}
+	if axis < 0 {
+		axis += int64(len(x))
+	}
+	c.set(0, c.dtype(0), Shape{product(x[:axis:axis]), product(x[axis:])})
+	return nil
+}
+
+func inferSqueeze(c *call) error {
+	x := c.shape(0)
+	if x == nil {
+		c.set(0, c.dtype(0), nil)
+		return nil
+	}
+	axes, err := c.axes("axes", 1, len(x))
+	if err != nil {
+		return err
+	}
+	out := Shape{}
+	for i, d := range x {
+		switch {
+		case !axes.given && !d.Known(): // whether it goes depends on its size
+			out = nil
+		case !axes.given && d.Size == 1, axes.known && slices.Contains(axes.list, i) && (d.Size == 1 || !d.Known()):
+			continue
+		case axes.known && slices.Contains(axes.list, i):
+			return fmt.Errorf("axis %d has size %v, want 1", i, d)
+		default:
+			out = append(out, d)
+		}
+		if out == nil {
+			break
+		}
+	}
+	if axes.given && !axes.known {
+		out = nil
+		if axes.count >= 0 {
+			out = unknowns(len(x) - axes.count)
+		}
+	}
+	c.set(0, c.dtype(0), out)
+	return nil
+}
+
+func inferUnsqueeze(c *call) error {
+	x := c.shape(0)
+	count := len(c.Ints("axes"))
+	if list, ok := c.ints(1); ok {
+		count = len(list)
+	}
+	if x == nil || len(x)+count > maxRank {
+		c.set(0, c.dtype(0), nil)
+		return nil
+	}
+	axes, err := c.axes("axes", 1, len(x)+count)
+	switch {
+	case err != nil:
+		return err
+	case !axes.given:
+		return fmt.Errorf("axes are missing")
+	case !axes.known && axes.count < 0:
+		c.set(0, c.dtype(0), nil)
+		return nil
+	case !axes.known:
+		c.set(0, c.dtype(0), unknowns(len(x)+axes.count))
+		return nil
+	}
+	out := Shape{}
+	for i, next := 0, 0; i < len(x)+count; i++ {
+		if slices.Contains(axes.list, i) {
+			out = append(out, Size(1))
+			continue
+		}
+		out = append(out, x[next])
+		next++
+	}
+	c.set(0, c.dtype(0), out)
+	return nil
+}
+
+func inferTranspose(c *call) error {
+	x, perm := c.shape(0), c.Ints("perm")
+	if x == nil {
+		c.set(0, c.dtype(0), nil)
+		if len(perm) > 0 {
+			c.set(0, c.dtype(0), unknowns(len(perm)))
+		}
+		return nil
+	}
+	if len(perm) == 0 {
+		out := append(Shape{}, x...)
+		slices.Reverse(out)
+		c.set(0, c.dtype(0), out)
+		return nil
+	}
+	out := Shape{}
+	seen := make([]bool, len(x))
+	for _, p := range perm {
+		if p < 0 || p >= int64(len(x)) || seen[p] || len(perm) != len(x) {
+			return fmt.Errorf("perm %v is no permutation of %d axes", perm, len(x))
+		}
+		seen[p] = true
+		out = append(out, x[p])
+	}
+	c.set(0, c.dtype(0), out)
+	return nil
+}
+
+func inferExpand(c *call) error {
+	if err := c.wantType(1, Int64); err != nil {
+		return err
+	}
+	target := c.elems(1)
+	if target == nil {
+		c.set(0, c.dtype(0), nil)
+		return nil
+	}
+	want := make(Shape, len(target))
+	for i, e := range target {
+		want[i] = e.dim()
+	}
+	out, err := Broadcast(c.shape(0), want)
+	if err != nil {
+		return fmt.Errorf("cannot expand %v to %v", c.shape(0), want)
+	}
+	c.set(0, c.dtype(0), out)
+	return nil
+}
+
+func inferTile(c *call) error {
+	if err := c.wantType(1, Int64); err != nil {
+		return err
+	}
+	x, repeats := c.shape(0), c.elems(1)
+	if x == nil || repeats == nil {
+		c.set(0, c.dtype(0), unknowns(len(x)))
+		if x == nil {
+			c.set(0, c.dtype(0), nil)
+		}
+		return nil
+	}
+	if len(repeats) != len(x) {
+		return fmt.Errorf("%d repeats for %d axes", len(repeats), len(x))
+	}
+	out := make(Shape, len(x))
+	for i := range x {
+		out[i] = x[i].Times(repeats[i].dim())
+	}
+	c.set(0, c.dtype(0), out)
+	return nil
+}
+
+func inferTrilu(c *call) error {
+	if err := c.wantRank(0, 2, maxRank); err != nil {
+		return err
+	}
+	c.set(0, c.dtype(0), c.shape(0))
+	return nil
+}
