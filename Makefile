@@ -1,0 +1,61 @@
+# softprompt's tasks. Each one first sets up what it needs: `make deps` is
+# quick when nothing is missing, and no variable of the environment has to be
+# set for a plain go build or go test afterwards.
+
+.DEFAULT_GOAL := help
+
+ORT       ?=
+PKGS      ?= ./...
+TESTFLAGS ?= -timeout 20m
+FUZZTIME  ?= 10m
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# With ORT, everything runs on that release of ONNX Runtime.
+deps := go run ./tools/deps $(if $(ORT),-ort $(ORT))
+with := $(if $(ORT),ONNXRUNTIME_SHARED_LIBRARY_PATH="$$($(deps) -path)")
+lint := go tool -modfile=tools/lint/go.mod
+
+.PHONY: help deps build quickstart test fuzz bench reference lint fmt generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  ORT=1.24.4 runs a target on the oldest ONNX Runtime supported, PKGS=./grad/... narrows'
+	@echo '  test and fuzz, TESTFLAGS (now "$(TESTFLAGS)") go to go test, FUZZTIME (now $(FUZZTIME)) is for each fuzz target'
+
+deps: ## set up ONNX Runtime and the tokenizers library
+	@command -v go >/dev/null || { echo 'deps: error: no Go: install Go 1.26 or newer' >&2; exit 1; }
+	@$(deps)
+
+build: deps ## build bin/softprompt
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/softprompt ./cmd/softprompt
+
+quickstart: build ## tune a prompt for the built-in tiny model and use it
+	@$(with) sh tools/quickstart.sh
+
+test: deps ## vet and run every test
+	go vet $(PKGS)
+	$(with) go test $(TESTFLAGS) $(PKGS)
+
+fuzz: deps ## run each fuzz target for FUZZTIME
+	@$(with) FUZZTIME='$(FUZZTIME)' sh tools/fuzz.sh $(PKGS)
+
+bench: build ## measure a training step against PEFT
+	$(with) go run ./tools/bench
+
+reference: deps ## compute the reference numbers again with PyTorch and PEFT
+	$(with) go run ./tools/reference
+
+lint: deps ## check formatting, imports between packages, and staticcheck
+	@unformatted=$$($(lint) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt: $$unformatted" >&2; exit 1; }
+	go run ./tools/borders
+	$(lint) staticcheck ./...
+
+fmt: ## format the Go files
+	$(lint) gofumpt -w .
+
+generate: ## make the Go types of ONNX's messages again
+	cd tools/onnxpb && go run .
+
+clean: ## remove what was built; the libraries stay in the cache
+	rm -rf bin .deps
