@@ -140,7 +140,7 @@ func (rt *Runtime) options(ctx context.Context, cfg Config) (*ort.SessionOptions
 func addEntries(o *ort.SessionOptions, entries map[string]string) error {
 	for k, v := range entries {
 		if err := o.AddSessionConfigEntry(k, v); err != nil {
-			return fmt.Errorf("session option %s=%s: %w", k, v, err)
+			return fmt.Errorf("session option %s=%s: %w", k, v, explain(err))
 		}
 	}
 	return nil

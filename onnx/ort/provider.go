@@ -35,12 +35,12 @@ func (rt *Runtime) appendDevice(o *ort.SessionOptions, cfg Config) error {
 				"set %s to the %s of the GPU package of ONNX Runtime, or use --device cpu", LibraryVariable, libraryName)
 		}
 		if err := keepSignals(func() error { return appendCUDA(o, cfg) }); err != nil {
-			return fmt.Errorf("device %v: %w", cfg.Device, explain(err))
+			return fmt.Errorf("device %v: %w", cfg.Device, err)
 		}
 		return nil
 	case "library":
 		if err := keepSignals(func() error { return rt.appendLibrary(o, cfg) }); err != nil {
-			return fmt.Errorf("device %v: %w", cfg.Device, explain(err))
+			return fmt.Errorf("device %v: %w", cfg.Device, err)
 		}
 		return nil
 	}
@@ -66,13 +66,13 @@ func cudaOptions(cfg Config) map[string]string {
 func appendCUDA(o *ort.SessionOptions, cfg Config) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	defer cuda.Destroy()
 	if err := cuda.Update(cudaOptions(cfg)); err != nil {
-		return err
+		return explain(err)
 	}
-	return o.AppendExecutionProviderCUDA(cuda)
+	return explain(o.AppendExecutionProviderCUDA(cuda))
 }
 
 // appendLibrary registers the provider's library, once, and adds its device of
@@ -106,7 +106,7 @@ func (rt *Runtime) register(path string) (string, error) {
 	}
 	before := deviceNames()
 	if err := ort.RegisterExecutionProviderLibrary(path, path); err != nil {
-		return "", err
+		return "", explain(err)
 	}
 	for _, ep := range deviceNames() {
 		if !slices.Contains(before, ep) {
@@ -144,5 +144,5 @@ func appendEP(o *ort.SessionOptions, ep string, index int, options map[string]st
 	var n C.int
 	err = failed(C.sp_append_device(handle(o, "o"), name, C.int(index), &n,
 		unsafe.SliceData(keys), unsafe.SliceData(values), C.size_t(len(keys))))
-	return int(n), err
+	return int(n), explain(err)
 }

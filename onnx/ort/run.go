@@ -42,7 +42,7 @@ func (s *Session) Run(ctx context.Context, in, out map[string]*Tensor) error {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return fmt.Errorf("running a model: %w", explain(err))
+		return fmt.Errorf("running a model: %w", err)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (s *Session) run(ctx context.Context, in, out map[string]*Tensor) error {
 		unsafe.SliceData(cin), C.size_t(len(cin)), unsafe.SliceData(cout), C.size_t(len(cout)))
 	stop()
 	if err := failed(status); err != nil {
-		return err
+		return explain(err)
 	}
 	return s.collect(cout, out)
 }

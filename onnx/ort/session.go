@@ -39,7 +39,7 @@ var ErrClosed = errors.New("the session is closed")
 func (rt *Runtime) NewSession(ctx context.Context, model []byte, cfg Config) (*Session, error) {
 	s, err := rt.newSession(ctx, model, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("making a session: %w", explain(err))
+		return nil, fmt.Errorf("making a session: %w", err)
 	}
 	return s, nil
 }
@@ -76,7 +76,7 @@ func (rt *Runtime) newSession(ctx context.Context, model []byte, cfg Config) (*S
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	s := &Session{session: session, names: map[string]*C.char{}}
 	if err := s.describe(); err != nil {

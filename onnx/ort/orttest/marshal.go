@@ -9,7 +9,7 @@ import (
 	"softprompt/onnx/onnxpb"
 )
 
-func marshal(m *onnx.Model) ([]byte, error) {
+func Marshal(m *onnx.Model) ([]byte, error) {
 	g := &onnxpb.GraphProto{Name: &m.Graph.Name}
 	for _, n := range m.Graph.Nodes {
 		p := &onnxpb.NodeProto{Name: &n.Name, OpType: &n.Op, Domain: &n.Domain, Input: n.Inputs, Output: n.Outputs}
