@@ -1,0 +1,189 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/edsrzf/mmap-go"
+
+	"softprompt/onnx/hint"
+)
+
+// Checkpoint is a set of named tensors over one or several safetensors files.
+// The files are mapped: no byte is read before it is asked for. Many
+// goroutines may read at once; none may after Close.
+type Checkpoint struct {
+	Path     string            // the file opened, or the index of a sharded checkpoint
+	Metadata map[string]string // the (first) file's __metadata__; may be nil
+
+	tensors map[string]tensor
+	mu      sync.Mutex
+	maps    []mmap.MMap
+	closed  bool
+}
+
+// tensor is what a name stands for: the description and the mapped bytes.
+type tensor struct {
+	TensorInfo
+	data []byte
+}
+
+// errClosed is what reading a closed checkpoint gives.
+var errClosed = errors.New("the checkpoint is closed")
+
+// OpenSafetensors opens a .safetensors file, or a sharded checkpoint by its
+// .safetensors.index.json. The caller closes it.
+func OpenSafetensors(path string) (*Checkpoint, error) {
+	c := &Checkpoint{Path: path, tensors: map[string]tensor{}}
+	open := c.addFile
+	if filepath.Ext(path) == ".json" {
+		open = c.addShards
+	}
+	if err := open(path); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("reading weights from %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// addFile maps one safetensors file and takes in its tensors.
+func (c *Checkpoint) addFile(path string) error {
+	real, err := realPath(path)
+	if err != nil {
+		return err
+	}
+	data, err := mapFile(real)
+	if err != nil {
+		return err
+	}
+	c.maps = append(c.maps, data)
+	infos, metadata, err := parseSafetensors(data)
+	if err != nil {
+		return err
+	}
+	if c.Metadata == nil {
+		c.Metadata = metadata
+	}
+	for _, t := range infos {
+		if old, ok := c.tensors[t.Name]; ok {
+			return fmt.Errorf("tensor %q is also in %s", t.Name, old.File)
+		}
+		t.File = real
+		c.tensors[t.Name] = tensor{t, data[t.Offset : t.Offset+t.Length : t.Offset+t.Length]}
+	}
+	return nil
+}
+
+// realPath makes a path absolute and resolves symlinks, since ONNX Runtime
+// refuses external data behind a symlink (the hub's cache is full of them).
+func realPath(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// mapFile maps a regular file for reading; an empty one gives no bytes.
+func mapFile(path string) (mmap.MMap, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	if info.Size() == 0 {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // the mapping outlives the handle
+	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("mapping %s: %w", path, err), "the address space is limited: raise it with ulimit -v")
+	}
+	return m, nil
+}
+
+// Names returns the tensors' names, sorted.
+func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.tensors)) }
+
+// Lookup describes a tensor.
+func (c *Checkpoint) Lookup(name string) (TensorInfo, bool) {
+	t, ok := c.tensors[name]
+	return t.TensorInfo, ok
+}
+
+// Bytes returns a tensor's bytes as they are in the file, little-endian. They
+// are mapped: they must not be written to, nor used after Close.
+func (c *Checkpoint) Bytes(name string) ([]byte, error) {
+	t, err := c.get(name)
+	return t.data, err
+}
+
+// Float32 returns a tensor's values, widened if they are F16 or BF16, as a
+// copy that the caller owns.
+func (c *Checkpoint) Float32(name string) ([]float32, error) {
+	t, err := c.get(name)
+	if err != nil {
+		return nil, err
+	}
+	if !isFloat(t.DType) {
+		return nil, c.notFloat(t)
+	}
+	values := make([]float32, t.Elements())
+	widen(values, t.data, t.DType)
+	return values, nil
+}
+
+func (c *Checkpoint) get(name string) (tensor, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return tensor{}, fmt.Errorf("reading tensor %q of %s: %w", name, c.Path, errClosed)
+	}
+	t, ok := c.tensors[name]
+	if !ok {
+		return tensor{}, fmt.Errorf("%s has no tensor %q", c.Path, name)
+	}
+	return t, nil
+}
+
+func (c *Checkpoint) notFloat(t tensor) error {
+	return hint.Wrap(fmt.Errorf("tensor %q in %s is %s, wanted F32, F16 or BF16", t.Name, t.File, t.DType),
+		"quantised checkpoints cannot be used: take the model in float32, float16 or bfloat16")
+}
+
+// alias gives a tensor a second name.
+func (c *Checkpoint) alias(name, existing string) {
+	t := c.tensors[existing]
+	t.Name = name
+	c.tensors[name] = t
+}
+
+// Close unmaps the files. A second Close does nothing.
+func (c *Checkpoint) Close() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	var errs []error
+	for i := range c.maps {
+		if c.maps[i] != nil {
+			errs = append(errs, c.maps[i].Unmap())
+		}
+	}
+	c.maps = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,183 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+
+	"softprompt/onnx/hint"
+)
+
+// Options say where Open may write and log. The zero value is ready to use.
+type Options struct {
+	// CacheDir holds what softprompt derives from models: the unpacked tiny
+	// model, widened weights. Default: the environment's SOFTPROMPT_CACHE,
+	// else softprompt in the user's cache folder.
+	CacheDir string
+	// Log receives what takes time or is unusual. Default: nowhere.
+	Log *slog.Logger
+}
+
+// Model is an opened model: checked configuration and mapped weights. Its
+// methods may be called by many goroutines, but none during or after Close.
+type Model struct {
+	Ref        string // as given to Open
+	Name       string // tiny, or the folder's name
+	Revision   string // of tiny: its content's; empty for a folder
+	Dir        string // the folder that holds the files
+	Config     Config
+	Checkpoint *Checkpoint // as it lies on disk, in its own precision
+
+	cache string
+	log   *slog.Logger
+
+	mu        sync.Mutex
+	tokenizer *Tokenizer
+	wide      *Checkpoint
+}
+
+// hubName matches a reference such as google/t5-base-lm-adapt@main.
+var hubName = regexp.MustCompile(`^[\w.-]+/[\w.-]+(@\S+)?$`)
+
+// Open resolves a model reference, `tiny` or a folder, and checks what it
+// finds. A folder that is itself called tiny is opened as ./tiny. The caller
+// closes the model.
+func Open(ctx context.Context, ref string, opts Options) (*Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m := &Model{Ref: ref, cache: opts.CacheDir, log: opts.Log}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	if m.cache == "" {
+		dir, err := defaultCache()
+		if err != nil {
+			return nil, err
+		}
+		m.cache = dir
+	}
+	if err := m.resolve(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.load(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("opening model %s: %w", ref, err)
+	}
+	c := m.Config
+	m.log.Debug("opened model", "model", m.Name, "dir", m.Dir, "d_model", c.DModel, "layers", c.NumLayers, "head", c.HeadName(), "scaled", c.ScaleDecoderOutputs)
+	return m, nil
+}
+
+// defaultCache returns the folder for derived files.
+func defaultCache() (string, error) {
+	if dir := os.Getenv("SOFTPROMPT_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", hint.Wrap(fmt.Errorf("finding a cache folder: %w", err), "set SOFTPROMPT_CACHE to a folder that can be written")
+	}
+	return filepath.Join(dir, "softprompt"), nil
+}
+
+// resolve finds the model's folder.
+func (m *Model) resolve(ctx context.Context) error {
+	if m.Ref == tinyName {
+		dir, err := unpackTiny(ctx, m.cache, m.log)
+		m.Name, m.Revision, m.Dir = tinyName, tinyRevision, dir
+		return err
+	}
+	const choices = "a model is `tiny` (embedded) or a folder with config.json, model.safetensors and tokenizer.json"
+	info, err := os.Stat(m.Ref)
+	switch {
+	case err == nil && info.IsDir():
+		m.Dir, err = filepath.Abs(m.Ref)
+		m.Name = filepath.Base(m.Dir)
+		return err
+	case err == nil:
+		return hint.Wrap(fmt.Errorf("opening model %s: a file, wanted a folder", m.Ref), choices)
+	case !errors.Is(err, fs.ErrNotExist):
+		return hint.Wrap(fmt.Errorf("opening model %s: %w", m.Ref, err), choices)
+	case hubName.MatchString(m.Ref):
+		return hint.Wrap(fmt.Errorf("opening model %s: there is no such folder, and models cannot be downloaded by name yet", m.Ref),
+			"download the model's files to a folder and give that, or use --model tiny")
+	default:
+		return hint.Wrap(fmt.Errorf("opening model %q: there is no such folder", m.Ref), choices)
+	}
+}
+
+// load reads the configuration and maps the weights.
+func (m *Model) load() error {
+	weights, err := findWeights(m.Dir)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(m.Dir, "config.json")
+	data, err := readWhole(path, indexLimit)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("reading the configuration: %w", err), "a model's folder holds config.json, model.safetensors and tokenizer.json")
+	}
+	if m.Config, err = ParseConfig(data); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	if m.Checkpoint, err = OpenSafetensors(weights); err != nil {
+		return err
+	}
+	settle(&m.Config, m.Checkpoint)
+	return CheckWeights(m.Config, m.Checkpoint)
+}
+
+// otherWeights says what to do with a folder that has weights of another kind.
+var otherWeights = []struct{ pattern, what, advice string }{
+	{"pytorch_model*.bin*", "PyTorch weights", "convert them once: python -c \"import sys, transformers as t; t.T5ForConditionalGeneration.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" DIR"},
+	{"*.onnx", "an exported ONNX model", "get the model's safetensors; ONNX files cannot be tuned on yet"},
+	{"onnx/*.onnx", "an exported ONNX model", "get the model's safetensors; ONNX files cannot be tuned on yet"},
+	{"adapter_model.*", "an adapter", "give the folder of the base model that the adapter was made for"},
+	{"tf_model.h5", "TensorFlow weights", "get the model's safetensors"},
+	{"flax_model.msgpack", "Flax weights", "get the model's safetensors"},
+}
+
+// findWeights returns the safetensors file or index of a model's folder.
+func findWeights(dir string) (string, error) {
+	for _, name := range []string{"model.safetensors", "model.safetensors.index.json"} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return path, nil
+		}
+	}
+	for _, other := range otherWeights {
+		if found, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(other.pattern))); len(found) > 0 {
+			return "", hint.Wrap(fmt.Errorf("%s has no model.safetensors, only %s (%s)", dir, other.what, filepath.Base(found[0])), "%s", other.advice)
+		}
+	}
+	return "", hint.Wrap(fmt.Errorf("%s has no model.safetensors", dir), "a model's folder holds config.json, model.safetensors and tokenizer.json")
+}
+
+// Tokenizer returns the model's tokenizer, loaded on the first call. The
+// model closes it.
+func (m *Model) Tokenizer() (*Tokenizer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tokenizer == nil {
+		t, err := openTokenizer(m.Dir, m.Config)
+		if err != nil {
+			return nil, fmt.Errorf("opening the tokenizer of %s: %w", m.Ref, err)
+		}
+		m.tokenizer = t
+	}
+	return m.tokenizer, nil
+}
+
+// Close releases weights and tokenizer. A second Close does nothing.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return errors.Join(m.Checkpoint.Close(), m.wide.Close(), m.tokenizer.Close())
+}
