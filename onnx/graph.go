@@ -1,5 +1,7 @@
 package onnx
 
+import "github.com/edsrzf/mmap-go"
+
 // Model is a graph with what is needed to run it.
 type Model struct {
 	IRVersion int64
@@ -9,19 +11,20 @@ type Model struct {
 	Producer string
 	Metadata map[string]string
 	Graph    *Graph
-	// Dir is the folder that External locations are relative to. It is not
-	// part of the file.
+	// Dir is the folder that External locations are relative to, if it is known.
+	// It is not part of the file.
 	Dir string
 
-	functions []byte // model-local functions, kept as they were read
+	raw   []byte // fields of ModelProto that are not above, such as functions, as they were read
+	files []mmap.MMap
 }
 
 // The domain and the versions that softprompt writes: opset 18 takes axes as
-// inputs everywhere and has scatter reductions; IR version 8 is what the
-// oldest supported ONNX Runtime reads without a warning.
+// inputs everywhere and has scatter reductions; IR version 10 is the first in
+// which nodes carry metadata, where Block and From go.
 const (
 	Microsoft = "com.microsoft" // ONNX Runtime's own operators
-	WriteIR   = 8
+	WriteIR   = 10
 	WriteOp   = 18
 )
 
@@ -45,6 +48,8 @@ type Graph struct {
 	Initializers []*Tensor
 	// Values describes interior values, where the file or inference says so.
 	Values []Value
+
+	raw []byte // fields of GraphProto that are not above, as they were read
 }
 
 // Value describes a tensor that is computed or fed: name, type and shape.
@@ -52,6 +57,8 @@ type Value struct {
 	Name  string
 	Type  DType
 	Shape Shape
+
+	raw []byte // fields of ValueInfoProto that are not above; all types but tensors
 }
 
 // Node applies one operator.
@@ -69,6 +76,8 @@ type Node struct {
 	// From names the forward node that a gradient node was derived from.
 	From string
 	Doc  string
+
+	raw []byte // fields of NodeProto that are not above, as they were read
 }
 
 // Attr returns the attribute of that name, or nil.
@@ -129,7 +138,7 @@ func (n *Node) Output(i int) string {
 	return ""
 }
 
-// String names the node for an error message: operator, name and block.
+// String names the node for an error message: operator and name.
 func (n *Node) String() string {
 	s := n.Op
 	if n.Domain != "" {

@@ -130,7 +130,9 @@ func TestWrongOperands(t *testing.T) {
 			y, _ := b.RMSNorm("x", b.Const(Floats("", []int64{4}, make([]float32, 4))), 1e-6)
 			return y
 		}},
-		{"scatter", "updates have shape", func(b *Builder) string { return b.ScatterND("w", b.Const(Longs("", []int64{1, 1}, []int64{3})), "w", "add") }},
+		{"scatter", "updates have shape", func(b *Builder) string {
+			return b.ScatterND("w", b.Const(Longs("", []int64{1, 1}, []int64{3})), "w", "add")
+		}},
 		{"pads", "4 pads for 3 axes", func(b *Builder) string { return b.Pad("x", b.Ints(1, 1, 1, 1)) }},
 		{"expand", "cannot expand [8,4] to [8,5]", func(b *Builder) string { return b.Expand("w", b.Ints(8, 5)) }},
 		{"tile", "2 repeats for 3 axes", func(b *Builder) string { return b.Tile("x", b.Ints(1, 2)) }},

@@ -83,6 +83,36 @@ func (t *Tensor) Len() int64 {
 	return n
 }
 
+// validate checks the sizes against the elements, and where they lie.
+func (t *Tensor) validate() error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("tensor %s, %v%v: %w", t.Name, t.Type, t.Dims, fmt.Errorf(format, args...))
+	}
+	n, size := t.Len(), int64(t.Type.Size())
+	switch {
+	case t.Type <= Undefined:
+		return fail("it has no type")
+	case n < 0 || size > 0 && n > math.MaxInt64/size:
+		return fail("a size is negative, or they are too large")
+	case t.Type == String && (t.External != nil || int64(len(t.Strings)) != n):
+		return fail("it holds %d strings, want %d", len(t.Strings), n)
+	case t.External != nil:
+		at := *t.External
+		if err := checkLocation(at.Location); err != nil {
+			return fail("%w", err)
+		}
+		if at.Offset < 0 || at.Length < 0 || at.Offset > math.MaxInt64-n*size {
+			return fail("offset %d and length %d of its external data", at.Offset, at.Length)
+		}
+		if size > 0 && at.Length > 0 && at.Length != n*size {
+			return fail("it has %d bytes of external data, want %d", at.Length, n*size)
+		}
+	case size > 0 && int64(len(t.Data)) != n*size:
+		return fail("it holds %d bytes, want %d", len(t.Data), n*size)
+	}
+	return nil
+}
+
 // Shape returns the tensor's dims as a Shape.
 func (t *Tensor) Shape() Shape { return Fixed(t.Dims...) }
 
