@@ -7,20 +7,15 @@ import (
 )
 
 // logits returns the scores [B,T,V] of the decoder's states [B,T,d]. The head
-// is lm_head where the checkpoint has one, else the embedding itself; v1.0
-// models scale the states by d_model^−½ (modeling_t5.py,
-// T5ForConditionalGeneration.forward).
+// of a v1.0 model is the embedding itself, and the states are scaled by
+// d_model^−½ (modeling_t5.py, T5ForConditionalGeneration.forward).
 func (g *t5) logits(states string) string {
 	g.at("head", -1, "")
 	alpha := 1.0
 	if g.cfg.ScaleDecoderOutputs {
 		alpha = 1 / math.Sqrt(float64(g.cfg.DModel))
 	}
-	head := "shared.weight"
-	if _, ok := g.Weights.Lookup("lm_head.weight"); ok {
-		head = "lm_head.weight"
-	}
-	return g.FusedMatMul(states, g.weight(head), false, true, alpha)
+	return g.FusedMatMul(states, g.weight(g.cfg.HeadName()), false, true, alpha)
 }
 
 // tokenScores is what a teacher-forced pass says of labels [B,T]; where a

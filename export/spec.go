@@ -98,7 +98,7 @@ func (g *t5) frozen(name string) string {
 		g.Fail(fmt.Errorf("exporting a graph: the checkpoint has no tensor %s", name))
 		return ""
 	}
-	if info.DType != "F32" {
+	if info.DType != models.F32 {
 		g.Fail(fmt.Errorf("exporting a graph: tensor %s in %s is %s, want F32", name, info.File, info.DType))
 		return ""
 	}
