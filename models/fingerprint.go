@@ -34,10 +34,9 @@ const (
 	sampleBytes = 4 + 2*samplesPerMatrix
 
 	// The root mean square of the differences may be this share of that of
-	// the values. Rounding to bfloat16 changes a value by at most 2^-9 of
-	// itself, cutting off the lower half, as some converters do, by 2^-8;
-	// the rest is for the 16 bit fractions.
-	fingerprintTolerance = 1.0/(1<<8) + 1.0/(1<<11)
+	// the values. Rounding to bfloat16 changes a value by at most 2^-8 of
+	// itself and rounding to a half by 2^-11; the rest is for the fractions.
+	fingerprintTolerance = 1.0/(1<<8) + 1.0/(1<<10)
 	// A half below 2^-14 is off by up to 2^-25 whatever its size.
 	fingerprintFloor = 1.0 / (1 << 24)
 )

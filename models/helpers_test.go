@@ -70,7 +70,7 @@ func randomWeights(c Config, seed uint64) map[string][]float32 {
 		for _, d := range w.Shape {
 			n *= d
 		}
-		scale := math.Exp(3 * rng.NormFloat64())
+		scale := math.Exp(10*rng.Float64() - 5)
 		values := make([]float32, n)
 		for i := range values {
 			values[i] = float32(scale * rng.NormFloat64())
