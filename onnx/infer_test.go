@@ -81,6 +81,14 @@ func TestSymbolicShapes(t *testing.T) {
 		{"reduce away", "[B,8]", func(b *Builder) string { return b.ReduceMean("x", false, -2) }},
 		{"tile", "[B,2*S,8]", func(b *Builder) string { return b.Tile("x", b.Ints(1, 2, 1)) }},
 		{"gather elements", "[B,S]", func(b *Builder) string { return b.GatherElements("m", "ids", 1) }},
+		{"packed attention", "[B,S,8]", func(b *Builder) string {
+			x := b.ReshapeTo("x", 0, 0, 2, 1, 4)
+			return b.Op("com.microsoft.MultiHeadAttention", []string{b.Tile(x, b.Ints(1, 1, 1, 3, 1))}, IntAttr("num_heads", 2))
+		}},
+		{"relative bias", "[1,4,S,P+S]", func(b *Builder) string {
+			n := func(x string) string { return b.Gather(b.ShapeOf(x), b.Int(1), 0) }
+			return b.Op("com.microsoft.RelativePositionBias", []string{"w", n("x"), n("y")})
+		}},
 		{"broadcast sym and one", "[B,S,8]", func(b *Builder) string { return b.Mul("x", b.Unsqueeze("m", 2)) }},
 		{"broadcast two syms", "[B,?,8]", func(b *Builder) string { return b.Mul("x", "y") }},
 	} {
