@@ -1,0 +1,204 @@
+package grad
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"softprompt/onnx"
+	"softprompt/onnx/hint"
+)
+
+// activity says through which values and nodes a change of a trainable
+// reaches the loss.
+type activity struct {
+	// from has the values that a trainable reaches, and the node that made
+	// each: nil for a trainable itself.
+	from map[string]*onnx.Node
+	// on has the nodes between the trainables and the loss.
+	on    map[*onnx.Node]bool
+	opset map[string]int64
+}
+
+// analyse follows the trainables to the loss and back. The nodes are in the
+// builder's model.
+func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	a := &activity{from: map[string]*onnx.Node{}, on: map[*onnx.Node]bool{}, opset: b.Model.Opset}
+	known := map[string]bool{}
+	g := b.Model.Graph
+	for _, v := range g.Inputs {
+		known[v.Name] = true
+	}
+	for _, t := range g.Initializers {
+		known[t.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, y := range n.Outputs {
+			known[y] = true
+		}
+	}
+	delete(known, "")
+	carries := func(v string) bool { return b.Type(v).IsFloat() || b.Type(v) == onnx.Undefined }
+	for i, name := range append([]string{loss}, wrt...) {
+		switch {
+		case !known[name]:
+			return nil, hint.Wrap(fmt.Errorf("the graph has no value %s", name),
+				"its outputs are %s; its inputs %s", list(g.Outputs), list(g.Inputs))
+		case !carries(name):
+			return nil, fmt.Errorf("%s is of type %v; a gradient needs float values", name, b.Type(name))
+		case i > 0:
+			a.from[name] = nil
+		}
+	}
+	if len(wrt) == 0 {
+		return nil, fmt.Errorf("no values are named to derive it in")
+	}
+	if len(a.from) < len(wrt) {
+		return nil, fmt.Errorf("a value is named twice in %s", strings.Join(wrt, ", "))
+	}
+	for _, n := range g.Nodes {
+		if a.stops(n) || !slices.ContainsFunc(uses(n), a.reached) {
+			continue
+		}
+		for _, y := range n.Outputs {
+			if y != "" && carries(y) && !a.reached(y) {
+				a.from[y] = n
+			}
+		}
+	}
+	if !a.reached(loss) {
+		return nil, hint.Wrap(fmt.Errorf("it does not depend on %s in a way that has a gradient", strings.Join(wrt, ", ")),
+			"integer and comparison operators, such as ArgMax, stop a gradient")
+	}
+	needed := map[string]bool{loss: true}
+	for _, n := range slices.Backward(g.Nodes) {
+		if !slices.ContainsFunc(n.Outputs, func(y string) bool { return needed[y] && a.reached(y) }) {
+			continue
+		}
+		if a.stops(n) || !slices.ContainsFunc(uses(n), a.reached) {
+			continue // a trainable inside the graph
+		}
+		a.on[n] = true
+		for _, x := range uses(n) {
+			needed[x] = true
+		}
+	}
+	return a, nil
+}
+
+// reached tells whether a trainable reaches the value.
+func (a *activity) reached(value string) bool {
+	_, ok := a.from[value]
+	return ok
+}
+
+// stops tells the operators whose results do not change with their operands,
+// or change in steps.
+func (a *activity) stops(n *onnx.Node) bool { return stops[opName(n)] }
+
+// fail says of which node an error is, and how the trainable gets there.
+func (a *activity) fail(n *onnx.Node, err error) error {
+	version := fmt.Sprintf("opset %d", a.opset[n.Domain])
+	if n.Domain != "" {
+		version = fmt.Sprintf("%s version %d", n.Domain, a.opset[n.Domain])
+	}
+	return fmt.Errorf("%v (%s), on the way %s: %w", n, version, a.path(n), err)
+}
+
+// path writes the way from a trainable to the node. Of a long one the middle
+// is left out.
+func (a *activity) path(n *onnx.Node) string {
+	steps := []string{describe(n)}
+	for {
+		i := slices.IndexFunc(uses(n), a.reached)
+		if i < 0 {
+			break
+		}
+		x := uses(n)[i]
+		if n = a.from[x]; n == nil {
+			steps = append(steps, x)
+			break
+		}
+		steps = append(steps, describe(n))
+	}
+	slices.Reverse(steps)
+	if left := len(steps) - 8; left > 0 {
+		steps = slices.Replace(steps, 4, 4+left, fmt.Sprintf("%d more", left))
+	}
+	return strings.Join(steps, " → ")
+}
+
+func describe(n *onnx.Node) string { return n.Op + " " + nameOf(n) }
+
+// opName is the key of the tables: the operator, after its domain unless that
+// is the standard one.
+func opName(n *onnx.Node) string {
+	if n.Domain == "" || n.Domain == "ai.onnx" {
+		return n.Op
+	}
+	return n.Domain + "." + n.Op
+}
+
+// uses returns what a node reads: its inputs and what its subgraphs take from
+// outside.
+func uses(n *onnx.Node) []string {
+	subs := subgraphs(n)
+	if subs == nil {
+		return n.Inputs
+	}
+	read := slices.Clone(n.Inputs)
+	for _, g := range subs {
+		own := map[string]bool{}
+		for _, v := range g.Inputs {
+			own[v.Name] = true
+		}
+		for _, t := range g.Initializers {
+			own[t.Name] = true
+		}
+		for _, inner := range g.Nodes {
+			for _, y := range inner.Outputs {
+				own[y] = true
+			}
+		}
+		outer := func(name string) {
+			if !own[name] {
+				read = append(read, name)
+			}
+		}
+		for _, inner := range g.Nodes {
+			for _, x := range uses(inner) {
+				outer(x)
+			}
+		}
+		for _, v := range g.Outputs {
+			outer(v.Name)
+		}
+	}
+	return read
+}
+
+// subgraphs returns the graphs in a node's attributes: the branches of an If,
+// the body of a Loop.
+func subgraphs(n *onnx.Node) []*onnx.Graph {
+	var subs []*onnx.Graph
+	for _, a := range n.Attrs {
+		if a.Kind == onnx.AttrGraph && a.G != nil {
+			subs = append(subs, a.G)
+		}
+	}
+	return subs
+}
+
+func list(values []onnx.Value) string {
+	var s []string
+	for _, v := range values {
+		s = append(s, v.Name)
+	}
+	if len(s) > 12 {
+		s = append(s[:12], "…")
+	}
+	return strings.Join(s, ", ")
+}

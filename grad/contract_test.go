@@ -1,0 +1,452 @@
+package grad
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"softprompt/onnx"
+	"softprompt/onnx/ort"
+	"softprompt/onnx/ort/orttest"
+)
+
+// The contract that every operator of the table is held to. For each case of
+// cases_test.go, the gradient of loss = Σ w·y, with fixed random w over all
+// float outputs y, must
+//
+//   - agree with central differences in each element of each input,
+//   - be the same for one input alone as for all together,
+//   - be the sum over the outputs of what each gives alone,
+//   - grow by what a second use of an input adds,
+//   - be the same whether operands are inputs or weights, and whether their
+//     sizes are known, symbolic, unknown, or not even their rank is known.
+
+// contractCase is one use of an operator.
+type contractCase struct {
+	op    string // key in the table
+	name  string // what is special about the case
+	args  []arg
+	attrs []onnx.Attr
+	opset int64 // 18 unless given
+
+	outs   int   // number of outputs; 1 unless given
+	floats []int // those that count for the loss; all unless given
+
+	// single says why float32 is used: there is no kernel for float64.
+	single bool
+	// ranked says that the derivative needs ranks; without, Reverse has to say
+	// so in an error.
+	ranked bool
+	// vectors says that an operand is a vector where one of unknown rank is
+	// taken for a matrix.
+	vectors bool
+}
+
+// arg is an operand. One without a tensor is left out.
+type arg struct {
+	*onnx.Tensor
+	fixed bool // a constant of the graph, in which no gradient is asked for
+}
+
+func (a arg) differentiable() bool { return a.Tensor != nil && !a.fixed && a.Type == onnx.Float64 }
+
+// declaration says how the operands of a case are declared.
+type declaration int
+
+const (
+	sizesKnown declaration = iota
+	sizesSymbolic
+	sizesUnknown
+	ranksUnknown
+	asWeights
+)
+
+func (d declaration) String() string {
+	return [...]string{"sizes known", "sizes symbolic", "sizes unknown", "ranks unknown", "weights"}[d]
+}
+
+func (tc contractCase) String() string { return strings.TrimSpace(tc.op + " " + tc.name) }
+
+func (tc contractCase) outputs() (n int, floats []int) {
+	n = max(tc.outs, 1)
+	if floats = tc.floats; floats == nil {
+		for i := range n {
+			floats = append(floats, i)
+		}
+	}
+	return n, floats
+}
+
+// dtype returns the type that the case is computed in.
+func (tc contractCase) dtype() onnx.DType {
+	if tc.single {
+		return onnx.Float32
+	}
+	return onnx.Float64
+}
+
+// wrt names the operands that have a gradient.
+func (tc contractCase) wrt() []string {
+	var names []string
+	for i, a := range tc.args {
+		if a.differentiable() {
+			names = append(names, fmt.Sprint("x", i))
+		}
+	}
+	return names
+}
+
+// forward returns the model of the operator alone, with its float outputs.
+func (tc contractCase) forward(d declaration) *onnx.Model {
+	m := onnx.NewModel("case")
+	if tc.opset != 0 {
+		m.Opset[""] = tc.opset
+	}
+	node := &onnx.Node{Name: "f", Op: tc.op, Attrs: tc.attrs, Block: "block"}
+	if rest, ok := strings.CutPrefix(tc.op, onnx.Microsoft+"."); ok {
+		node.Op, node.Domain = rest, onnx.Microsoft
+		m.Opset[onnx.Microsoft] = 1
+	}
+	for i, a := range tc.args {
+		if a.Tensor == nil {
+			node.Inputs = append(node.Inputs, "")
+			continue
+		}
+		t := tc.tensor(a)
+		t.Name = fmt.Sprint("x", i)
+		node.Inputs = append(node.Inputs, t.Name)
+		if a.fixed || d == asWeights && a.differentiable() {
+			m.Graph.Initializers = append(m.Graph.Initializers, t)
+			continue
+		}
+		v := onnx.Value{Name: t.Name, Type: t.Type, Shape: t.Shape()}
+		for axis := range v.Shape {
+			switch d {
+			case sizesSymbolic:
+				v.Shape[axis] = onnx.Sym(fmt.Sprintf("%s_%d", t.Name, axis))
+			case sizesUnknown:
+				v.Shape[axis] = onnx.Unknown
+			}
+		}
+		if d == ranksUnknown {
+			v.Shape = nil
+		}
+		m.Graph.Inputs = append(m.Graph.Inputs, v)
+	}
+	n, floats := tc.outputs()
+	for i := range n {
+		node.Outputs = append(node.Outputs, fmt.Sprint("y", i))
+	}
+	m.Graph.Nodes = []*onnx.Node{node}
+	for _, i := range floats {
+		m.Graph.Outputs = append(m.Graph.Outputs, onnx.Value{Name: node.Outputs[i], Type: tc.outputType(m, node.Outputs[i])})
+	}
+	return m
+}
+
+// outputType asks the inference, which knows that norms hand out statistics
+// in float32.
+func (tc contractCase) outputType(m *onnx.Model, y string) onnx.DType {
+	if t := onnx.NewBuilder(m).Type(y); t != onnx.Undefined {
+		return t
+	}
+	return tc.dtype()
+}
+
+// tensor returns an operand in the case's type.
+func (tc contractCase) tensor(a arg) *onnx.Tensor {
+	t := *a.Tensor
+	if t.Type == onnx.Float64 && tc.single {
+		v, _ := t.Float64s()
+		w := make([]float32, len(v))
+		for i := range v {
+			w[i] = float32(v[i])
+		}
+		return onnx.Floats("", t.Dims, w)
+	}
+	return &t
+}
+
+// feeds returns what the graph inputs take.
+func (tc contractCase) feeds(m *onnx.Model) map[string]*onnx.Tensor {
+	in := map[string]*onnx.Tensor{}
+	for _, v := range m.Graph.Inputs {
+		var i int
+		if _, err := fmt.Sscanf(v.Name, "x%d", &i); err == nil {
+			in[v.Name] = tc.tensor(tc.args[i])
+		}
+	}
+	return in
+}
+
+// withLoss adds loss = Σ w·y over the named outputs, and Σ v·x for the
+// operands in twice.
+func (tc contractCase) withLoss(t testing.TB, m *onnx.Model, w map[string]*onnx.Tensor, outputs []string, twice []string) *onnx.Model {
+	b := onnx.NewBuilder(m)
+	loss := ""
+	add := func(part string) {
+		if part = b.ReduceSum(part, false); loss != "" {
+			part = b.Add(loss, part)
+		}
+		loss = part
+	}
+	for _, y := range outputs {
+		weight := *w[y]
+		weight.Name = "w:" + y
+		add(b.Mul(b.Cast(y, onnx.Float64), b.Weight(&weight)))
+	}
+	for _, x := range twice {
+		add(b.Mul(b.Cast(x, onnx.Float64), b.Const(onnx.Doubles("", nil, []float64{0.7}))))
+	}
+	b.Output("loss", loss)
+	if err := b.Err(); err != nil {
+		t.Fatalf("%v: making the loss: %v", tc, err)
+	}
+	return m
+}
+
+// gradients runs what Reverse returns.
+func (tc contractCase) gradients(t testing.TB, m *onnx.Model, wrt []string) map[string][]float64 {
+	t.Helper()
+	r, err := Reverse(m, "loss", wrt)
+	if err != nil {
+		t.Fatalf("%v: %v", tc, err)
+	}
+	got := map[string][]float64{}
+	out := orttest.Run(t, r, tc.feeds(r))
+	for _, x := range wrt {
+		got[x] = values(t, out[Prefix+x])
+	}
+	return got
+}
+
+func TestContract(t *testing.T) {
+	for _, tc := range contractCases() {
+		t.Run(tc.String(), func(t *testing.T) { tc.check(t) })
+	}
+}
+
+func (tc contractCase) check(t *testing.T) {
+	base := tc.forward(sizesKnown)
+	wrt := tc.wrt()
+	w := map[string]*onnx.Tensor{}
+	var outputs []string
+	random := rand.New(rand.NewPCG(seedOf(tc.String()), 1))
+	for name, y := range orttest.Run(t, base, tc.feeds(base)) {
+		outputs = append(outputs, name)
+		w[name] = y
+	}
+	slices.Sort(outputs)
+	for _, y := range outputs {
+		w[y] = onnx.Doubles("", w[y].Dims, normal(random, int(w[y].Len())))
+	}
+	make := func(d declaration, outputs, twice []string) *onnx.Model {
+		return tc.withLoss(t, tc.forward(d), w, outputs, twice)
+	}
+
+	want := tc.differences(t, w)
+	all := tc.gradients(t, make(sizesKnown, outputs, nil), wrt)
+	tolerance, exact := 2e-8, 1e-12
+	if tc.single {
+		tolerance, exact = 2e-3, 1e-5
+	}
+	if !tc.single && strings.Contains(tc.op, "Normalization") {
+		tolerance = 1e-6 // the runtime hands out 1/σ and 1/rms in float32
+	}
+	if slices.ContainsFunc(base.Graph.Outputs, func(v onnx.Value) bool { return v.Type != tc.dtype() }) {
+		tolerance, exact = 2e-4, 1e-5 // and here they are differentiated
+	}
+	for _, x := range wrt {
+		near(t, x+" against differences", all[x], want[x], tolerance)
+		alone := tc.gradients(t, make(sizesKnown, outputs, nil), []string{x})
+		near(t, x+" alone", alone[x], all[x], exact)
+	}
+
+	sum := map[string][]float64{}
+	for _, y := range outputs {
+		for x, g := range tc.gradients(t, make(sizesKnown, []string{y}, nil), wrt) {
+			if sum[x] == nil {
+				sum[x] = g
+				continue
+			}
+			for i := range g {
+				sum[x][i] += g[i]
+			}
+		}
+	}
+	twice := tc.gradients(t, make(sizesKnown, outputs, wrt), wrt)
+	for _, x := range wrt {
+		near(t, x+" from each output alone", sum[x], all[x], exact)
+		for i := range twice[x] {
+			twice[x][i] -= 0.7
+		}
+		near(t, x+" used twice", twice[x], all[x], exact)
+	}
+
+	for _, d := range []declaration{asWeights, sizesSymbolic, sizesUnknown, ranksUnknown} {
+		if d == ranksUnknown && tc.vectors {
+			continue
+		}
+		m := make(d, outputs, nil)
+		if d == ranksUnknown && tc.ranked {
+			if _, err := Reverse(m, "loss", wrt); err == nil || !strings.Contains(err.Error(), "not known") {
+				t.Errorf("with %v: error %v, want one that says what is not known", d, err)
+			}
+			continue
+		}
+		for x, g := range tc.gradients(t, m, wrt) {
+			near(t, fmt.Sprintf("%s with %v", x, d), g, all[x], exact)
+		}
+	}
+}
+
+// differences returns the gradient by central differences of fourth order.
+func (tc contractCase) differences(t *testing.T, w map[string]*onnx.Tensor) map[string][]float64 {
+	t.Helper()
+	m := tc.forward(sizesKnown)
+	f := func(feeds map[string]*onnx.Tensor) func() float64 {
+		s := orttest.Session(t, m, ort.Config{Optimize: ort.LevelNone})
+		in, out := map[string]*ort.Tensor{}, map[string]*ort.Tensor{}
+		return func() float64 {
+			for name, x := range feeds {
+				in[name] = must(ort.FromONNX(x))(t)
+			}
+			for _, y := range s.Outputs() {
+				out[y.Name] = nil
+			}
+			if err := s.Run(t.Context(), in, out); err != nil {
+				t.Fatal(err)
+			}
+			sum := 0.0
+			for name, y := range out {
+				weights, _ := w[name].Float64s()
+				for i, v := range values(t, y.ONNX(name)) {
+					sum += weights[i] * v
+				}
+			}
+			return sum
+		}
+	}
+	return differences(t, tc.feeds(m), tc.wrt(), f)
+}
+
+// differences moves each element of the named inputs and looks at what a
+// function of all inputs does.
+func differences(t testing.TB, feeds map[string]*onnx.Tensor, wrt []string, f func(map[string]*onnx.Tensor) func() float64) map[string][]float64 {
+	t.Helper()
+	feeds = maps.Clone(feeds)
+	eval := f(feeds)
+	grads := map[string][]float64{}
+	for _, x := range wrt {
+		old := feeds[x]
+		v := values(t, old)
+		step := 1e-3
+		if old.Type == onnx.Float32 {
+			step = 0.03
+		}
+		at := func(i int, move float64) float64 {
+			moved := slices.Clone(v)
+			moved[i] += move
+			feeds[x] = floats(old.Type, old.Dims, moved)
+			return eval()
+		}
+		g := make([]float64, len(v))
+		for i := range v {
+			g[i] = (8*(at(i, step)-at(i, -step)) - (at(i, 2*step) - at(i, -2*step))) / (12 * step)
+		}
+		feeds[x], grads[x] = old, g
+	}
+	return grads
+}
+
+// TestEveryDerivativeHasACase keeps the table and the cases together.
+func TestEveryDerivativeHasACase(t *testing.T) {
+	covered := map[string]bool{}
+	for _, tc := range contractCases() {
+		covered[tc.op] = true
+	}
+	for _, op := range Operators() {
+		if !covered[op] {
+			t.Errorf("no case for %s", op)
+		}
+	}
+	for op := range stops {
+		if _, ok := derivatives[op]; ok {
+			t.Errorf("%s has a derivative and stops gradients", op)
+		}
+	}
+}
+
+// near compares with the largest absolute value of what is wanted, or 1.
+func near(t testing.TB, what string, got, want []float64, tolerance float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d elements, want %d", what, len(got), len(want))
+		return
+	}
+	scale := 1.0
+	for _, v := range want {
+		scale = max(scale, math.Abs(v))
+	}
+	for i := range want {
+		if d := math.Abs(got[i] - want[i]); !(d <= tolerance*scale) {
+			t.Errorf("%s: element %d is %v, want %v (off by %.2g of %.3g)", what, i, got[i], want[i], d, scale)
+			return
+		}
+	}
+}
+
+// values returns the elements of a float tensor.
+func values(t testing.TB, x *onnx.Tensor) []float64 {
+	t.Helper()
+	if x.Type == onnx.Float32 {
+		v := must(x.Float32s())(t)
+		w := make([]float64, len(v))
+		for i := range v {
+			w[i] = float64(v[i])
+		}
+		return w
+	}
+	return must(x.Float64s())(t)
+}
+
+// floats returns a tensor of a float type.
+func floats(dtype onnx.DType, dims []int64, v []float64) *onnx.Tensor {
+	if dtype == onnx.Float64 {
+		return onnx.Doubles("", dims, v)
+	}
+	w := make([]float32, len(v))
+	for i := range v {
+		w[i] = float32(v[i])
+	}
+	return onnx.Floats("", dims, w)
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func seedOf(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}
+
+func normal(random *rand.Rand, n int) []float64 {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = random.NormFloat64()
+	}
+	return v
+}

@@ -1,0 +1,184 @@
+package grad
+
+import (
+	"math"
+	"slices"
+
+	"softprompt/onnx"
+)
+
+// decompositions has the operators whose gradient goes through their parts:
+// each is written with the builder as the nodes that it stands for, and its
+// output is what the function returns. The forward pass is slower for it by
+// less than the backward pass would take to compute the attention
+// probabilities again.
+var decompositions = map[string]func(c *call) string{
+	"RMSNormalization":                 rmsNorm,
+	"Attention":                        attention,
+	"com.microsoft.MultiHeadAttention": multiHeadAttention,
+}
+
+// decompose replaces the nodes that take part in the gradient and have a
+// decomposition.
+func decompose(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
+	m = clone(m)
+	b := onnx.NewBuilder(m)
+	a, err := analyse(b, loss, wrt)
+	if err != nil {
+		return nil, err
+	}
+	var nodes []*onnx.Node
+	for _, n := range slices.Clone(m.Graph.Nodes) {
+		write, ok := decompositions[opName(n)]
+		if !ok || !a.on[n] {
+			nodes = append(nodes, n)
+			continue
+		}
+		b.Block = n.Block
+		start := len(m.Graph.Nodes)
+		c := &call{Builder: b, node: n, x: n.Input(0), y: n.Output(0)}
+		if slices.ContainsFunc(n.Outputs[1:], func(y string) bool { return y != "" }) {
+			c.fail("only its first output is covered")
+		}
+		y := write(c)
+		if err := b.Err(); err != nil {
+			return nil, a.fail(n, err)
+		}
+		parts := m.Graph.Nodes[start:]
+		rename(parts, map[string]string{y: n.Output(0)})
+		nodes = append(nodes, parts...)
+	}
+	m.Graph.Nodes = nodes
+	return m, nil
+}
+
+// rmsNorm is ONNX Runtime's older operator for the same, which hands out 1/rms.
+func rmsNorm(c *call) string {
+	n := c.node
+	return c.Op("SimplifiedLayerNormalization", n.Inputs,
+		onnx.IntAttr("axis", n.Int("axis", -1)), onnx.FloatAttr("epsilon", n.Float("epsilon", 1e-5)))
+}
+
+// attention is the standard operator, with queries, keys and values
+// [B,h,L,d] or [B,L,h·d]. Keys and values of the past, grouped heads and a
+// soft cap are not covered.
+func attention(c *call) string {
+	n := c.node
+	if c.in(4) != "" || c.in(5) != "" || c.in(6) != "" {
+		return c.fail("keys and values of the past are not covered")
+	}
+	if n.Float("softcap", 0) != 0 {
+		return c.fail("softcap is not covered")
+	}
+	heads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
+	q, flat := c.heads(c.in(0), heads)
+	k, _ := c.heads(c.in(1), kvHeads)
+	v, _ := c.heads(c.in(2), kvHeads)
+	if a, b := c.Shape(q), c.Shape(k); heads != kvHeads || len(a) == 4 && len(b) == 4 && a[1].Known() && b[1].Known() && !a[1].Same(b[1]) {
+		return c.fail("heads shared by several queries are not covered")
+	}
+	s := c.scores(q, k)
+	if mask := c.in(3); mask != "" {
+		if c.Type(mask) == onnx.Bool {
+			mask = c.Where(mask, c.Float(0, q), c.Float(math.Inf(-1), q))
+		}
+		s = c.Add(s, mask)
+	}
+	if n.Int("is_causal", 0) != 0 {
+		s = c.causal(s, math.Inf(-1))
+	}
+	return c.merge(c.MatMul(c.Softmax(s, -1), v), flat)
+}
+
+// multiHeadAttention is ONNX Runtime's operator, with queries [B,L,h·d] and
+// keys and values [B,S,h·d] or [B,h,S,d]. Packed and past keys and values are
+// not covered.
+func multiHeadAttention(c *call) string {
+	n := c.node
+	heads := n.Int("num_heads", 0)
+	for i := 6; i < len(n.Inputs); i++ {
+		if c.in(i) != "" {
+			return c.fail("keys and values of the past are not covered")
+		}
+	}
+	if c.in(1) == "" || c.in(2) == "" {
+		return c.fail("queries, keys and values packed in one input are not covered")
+	}
+	q, k, v := c.in(0), c.in(1), c.in(2)
+	if bias := c.in(3); bias != "" {
+		q, k, v = c.withBias(bias, q, k, v)
+	}
+	q, _ = c.heads(q, heads)
+	k, _ = c.heads(k, heads)
+	v, _ = c.heads(v, heads)
+	s := c.scores(q, k)
+	if bias := c.in(5); bias != "" {
+		s = c.Add(s, bias)
+	}
+	filter := float64(n.Float("mask_filter_value", -10000))
+	if mask := c.in(4); mask != "" {
+		if c.rank(mask) != 2 {
+			return c.fail("a key padding mask of rank %d is not covered", len(c.Shape(mask)))
+		}
+		padded := c.Equal(c.Unsqueeze(mask, 1, 2), c.as(c.Int(0), mask)) // [B,1,1,S]
+		s = c.Add(s, c.Where(padded, c.Float(filter, q), c.Float(0, q)))
+	}
+	if n.Int("unidirectional", 0) != 0 {
+		s = c.causal(s, filter)
+	}
+	return c.merge(c.MatMul(c.Softmax(s, -1), v), true)
+}
+
+// withBias adds the parts of a packed bias [(h·d)+(h·d)+(h·dv)].
+func (c *call) withBias(bias string, x ...string) (q, k, v string) {
+	at := int64(0)
+	for i := range x {
+		s := c.Shape(x[i])
+		if len(s) != 3 || !s[2].Known() {
+			return c.fail("a bias needs queries, keys and values [B,L,D] of known D"), "", ""
+		}
+		x[i] = c.Add(x[i], c.SliceTo(bias, at, at+s[2].Size, 0))
+		at += s[2].Size
+	}
+	return x[0], x[1], x[2]
+}
+
+// heads brings [B,L,h·d] to [B,h,L,d]; flat tells whether it had to.
+func (c *call) heads(x string, h int64) (split string, flat bool) {
+	if c.rank(x) == 4 {
+		return x, false
+	}
+	if h <= 0 {
+		return c.fail("the number of heads is not given"), false
+	}
+	return c.Transpose(c.ReshapeTo(x, 0, 0, h, -1), 0, 2, 1, 3), true
+}
+
+// merge undoes heads.
+func (c *call) merge(x string, flat bool) string {
+	if !flat {
+		return c.Identity(x)
+	}
+	return c.ReshapeTo(c.Transpose(x, 0, 2, 1, 3), 0, 0, -1)
+}
+
+// scores is scale·q·kᵀ, [B,h,L,S]. The scale is 1/√d unless it is given.
+func (c *call) scores(q, k string) string {
+	scale := float64(c.node.Float("scale", 0))
+	if scale == 0 {
+		s := c.Shape(q)
+		if len(s) == 0 || !s[len(s)-1].Known() {
+			return c.fail("the size of a head is not known, and no scale is given")
+		}
+		scale = 1 / math.Sqrt(float64(s[len(s)-1].Size))
+	}
+	return c.FusedMatMul(q, k, false, true, scale)
+}
+
+// causal adds filter to the scores of the keys that come after the query.
+func (c *call) causal(s string, filter float64) string {
+	rows, columns := c.sizeOf(s, -2), c.sizeOf(s, -1)
+	full := c.Expand(c.FloatOf(1, onnx.Float32), c.Concat(0, rows, columns))
+	later := c.Op("Trilu", []string{full, c.Int(1)}, onnx.IntAttr("upper", 1))
+	return c.Add(s, c.Where(c.Cast(later, onnx.Bool), c.Float(filter, s), c.Float(0, s)))
+}

@@ -1,0 +1,130 @@
+package grad
+
+import (
+	"maps"
+	"math"
+	"slices"
+)
+
+// derivatives has what each operator does to a gradient. In the formulas g is
+// the gradient in the output y, x the first input; unb sums over broadcast
+// axes. What does not fit on a line is a function in the file of its family.
+var derivatives = map[string]derivative{
+	// Arithmetic. (derive_math.go)
+	"Identity": inputs(pass),
+	"Cast":     inputs(func(c *call) string { return c.as(c.g, c.x) }),
+	"CastLike": inputs(func(c *call) string { return c.as(c.g, c.x) }),
+	"Neg":      inputs(func(c *call) string { return c.Neg(c.g) }),
+	"Add":      each(unb(pass)),
+	"Sum":      each(unb(pass)),
+	"Mean":     each(unb(func(c *call) string { return c.Scale(c.g, 1/float64(len(c.node.Inputs))) })),
+	"Sub":      inputs(unb(pass), unb(func(c *call) string { return c.Neg(c.g) })),
+	"Mul": inputs(
+		unb(func(c *call) string { return c.Mul(c.g, c.in(1)) }),
+		unb(func(c *call) string { return c.Mul(c.g, c.in(0)) })),
+	"Div": inputs(
+		unb(func(c *call) string { return c.Div(c.g, c.in(1)) }),
+		unb(func(c *call) string { return c.Neg(c.Mul(c.Div(c.g, c.in(1)), c.y)) })),
+	"Pow":        inputs(unb(powBase), unb(powExponent)),
+	"Sqrt":       inputs(func(c *call) string { return c.Div(c.Scale(c.g, 0.5), c.y) }),
+	"Reciprocal": inputs(func(c *call) string { return c.Neg(c.Mul(c.g, c.Mul(c.y, c.y))) }),
+	"Exp":        inputs(func(c *call) string { return c.Mul(c.g, c.y) }),
+	"Log":        inputs(func(c *call) string { return c.Div(c.g, c.x) }),
+	"Sin":        inputs(func(c *call) string { return c.Mul(c.g, c.Cos(c.x)) }),
+	"Cos":        inputs(func(c *call) string { return c.Neg(c.Mul(c.g, c.Sin(c.x))) }),
+	"Abs":        inputs(func(c *call) string { return c.Mul(c.g, c.Sign(c.x)) }),
+	"Max":        each(unb(firstEqual)),
+	"Min":        each(unb(firstEqual)),
+	"Clip": inputs(
+		func(c *call) string { return c.only(c.Equal(c.x, c.y), c.g) },
+		unb(func(c *call) string { return c.only(c.Less(c.x, c.in(1)), c.g) }),
+		unb(func(c *call) string { return c.only(c.Greater(c.x, c.in(2)), c.g) })),
+	"Where": inputs(nil,
+		unb(func(c *call) string { return c.only(c.x, c.g) }),
+		unb(func(c *call) string { return c.Where(c.x, c.Float(0, c.g), c.g) })),
+
+	// Activations. (derive_activation.go)
+	"Relu":                    inputs(func(c *call) string { return c.Mul(c.g, c.Sign(c.y)) }),
+	"Tanh":                    inputs(func(c *call) string { return c.Sub(c.g, c.Mul(c.g, c.Mul(c.y, c.y))) }),
+	"Sigmoid":                 inputs(func(c *call) string { return c.Mul(c.Mul(c.g, c.y), c.oneMinus(c.y)) }),
+	"Erf":                     inputs(func(c *call) string { return c.Mul(c.Scale(c.g, 2/math.Sqrt(math.Pi)), c.gauss(c.x)) }),
+	"Gelu":                    inputs(gelu),
+	"com.microsoft.Gelu":      inputs(gelu),
+	"com.microsoft.BiasGelu":  each(unb(gelu)),
+	"com.microsoft.FastGelu":  each(unb(fastGelu)),
+	"com.microsoft.QuickGelu": inputs(quickGelu),
+	"Dropout":                 inputs(dropout),
+
+	// Products. (derive_linear.go)
+	"MatMul":                    inputs(productLeft, productRight),
+	"com.microsoft.FusedMatMul": inputs(productLeft, productRight),
+	"Gemm":                      inputs(productLeft, productRight, gemmBias),
+
+	// Shapes. (derive_shape.go)
+	"Reshape":   inputs(func(c *call) string { return c.reshapeLike(c.g, c.x) }),
+	"Flatten":   inputs(func(c *call) string { return c.reshapeLike(c.g, c.x) }),
+	"Squeeze":   inputs(func(c *call) string { return c.reshapeLike(c.g, c.x) }),
+	"Unsqueeze": inputs(func(c *call) string { return c.Op("Squeeze", []string{c.g, c.in(1)}) }),
+	"Transpose": inputs(transpose),
+	"Expand":    inputs(expand),
+	"Tile":      inputs(tile),
+	"Concat":    each(concat),
+	"Split":     inputs(split),
+	"Slice":     inputs(slice),
+	"Pad":       inputs(pad, nil, padValue),
+	"Trilu":     inputs(func(c *call) string { return c.Op("Trilu", []string{c.g, c.in(1)}, c.node.Attrs...) }),
+
+	// Reading and writing by index. (derive_index.go)
+	"Gather":          inputs(gather),
+	"GatherElements":  inputs(gatherElements),
+	"GatherND":        inputs(gatherND),
+	"ScatterElements": inputs(scattered, nil, updates),
+	"ScatterND":       inputs(scattered, nil, updates),
+	"TopK":            inputs(topK),
+
+	// Sums and other reductions. (derive_reduce.go)
+	"ReduceSum":       inputs(func(c *call) string { return c.Expand(c.unreduce(c.g), shapeOf(c.Builder, c.x)) }),
+	"ReduceMean":      inputs(reduceMean),
+	"ReduceMax":       inputs(reduceExtreme),
+	"ReduceMin":       inputs(reduceExtreme),
+	"ReduceL1":        inputs(func(c *call) string { return c.Mul(c.Sign(c.x), c.unreduce(c.g)) }),
+	"ReduceL2":        inputs(reduceL2),
+	"ReduceSumSquare": inputs(func(c *call) string { return c.Mul(c.x, c.unreduce(c.Scale(c.g, 2))) }),
+	"ReduceLogSum":    inputs(func(c *call) string { return c.Expand(c.unreduce(c.Div(c.g, c.Exp(c.y))), shapeOf(c.Builder, c.x)) }),
+	"ReduceLogSumExp": inputs(func(c *call) string { return c.Mul(c.Exp(c.Sub(c.x, c.unreduce(c.y))), c.unreduce(c.g)) }),
+	"CumSum":          inputs(cumSum),
+
+	// Normalisations. (derive_norm.go)
+	"Softmax":                      inputs(softmax),
+	"LogSoftmax":                   inputs(logSoftmax),
+	"SimplifiedLayerNormalization": inputs(rmsInput, rmsScale),
+	"com.microsoft.SkipSimplifiedLayerNormalization": inputs(unb(skipRMSInput), unb(skipRMSInput), skipRMSScale, unb(skipRMSInput)),
+	"LayerNormalization":                             inputs(normInput, normScale, normBias),
+
+	// Losses. (derive_loss.go)
+	"SoftmaxCrossEntropyLoss":   inputs(crossEntropy),
+	"NegativeLogLikelihoodLoss": inputs(negativeLogLikelihood),
+}
+
+// stops has the operators that end a gradient without a word, because their
+// results are no numbers with a slope: sizes, truths, positions and steps.
+var stops = set("Shape", "Size", "Constant", "ConstantOfShape", "EyeLike", "NonZero",
+	"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or", "Xor", "IsNaN", "IsInf",
+	"ArgMax", "ArgMin", "Hardmax", "Floor", "Ceil", "Round", "Sign",
+	"RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
+
+// Operators returns the operators that [Reverse] can go through, contrib ones
+// after their domain, in order.
+func Operators() []string {
+	all := slices.Concat(slices.Collect(maps.Keys(derivatives)), slices.Collect(maps.Keys(decompositions)))
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func set(keys ...string) map[string]bool {
+	s := map[string]bool{}
+	for _, k := range keys {
+		s[k] = true
+	}
+	return s
+}

@@ -1,0 +1,148 @@
+package grad
+
+import "softprompt/onnx"
+
+// softmax is y(g − Σgy), arranged as gy − y·Σ(gy): the product is there
+// already when the sum is known, and one pass over memory less.
+func softmax(c *call) string {
+	gy := c.Mul(c.g, c.y)
+	return c.Sub(gy, c.Mul(c.y, c.ReduceSum(gy, true, c.node.Int("axis", -1))))
+}
+
+// logSoftmax is g − e^y·Σg.
+func logSoftmax(c *call) string {
+	return c.Sub(c.g, c.Mul(c.Exp(c.y), c.ReduceSum(c.g, true, c.node.Int("axis", -1))))
+}
+
+// RMS norm, T5's layer norm: y = x·r·w, where r = (mean(x²) + ε)^(−½) is the
+// node's second output (its third, where a skip is added first). With t = g·w:
+//
+//	dx = r·t − x·r³·mean(t·x)
+//	dw = Σ g·x·r
+//
+// What the loss makes of r itself arrives as the gradient s in it; since
+// dr/dx = −r³·x/n, it joins the mean as s/n.
+
+func rmsInput(c *call) string { return c.rms(c.x, c.in(1), c.out(1), c.gradient(1)) }
+
+func rmsScale(c *call) string { return c.rmsWeight(c.x, c.in(1), c.out(1)) }
+
+// skipRMSInput is the gradient in a summand of SkipSimplifiedLayerNorm, whose
+// fourth output is the sum.
+func skipRMSInput(c *call) string {
+	d := c.rms(c.out(3), c.in(2), c.out(2), c.gradient(2))
+	switch sum := c.gradient(3); {
+	case d == "":
+		return sum
+	case sum != "":
+		return c.Add(d, sum)
+	}
+	return d
+}
+
+func skipRMSScale(c *call) string { return c.rmsWeight(c.out(3), c.in(2), c.out(2)) }
+
+// rms is dx.
+func (c *call) rms(x, w, inv, s string) string {
+	if c.g == "" && s == "" {
+		return ""
+	}
+	r := c.as(inv, x)
+	cube := c.Mul(c.Mul(r, r), r)
+	if c.g == "" {
+		return c.Neg(c.Mul(x, c.Mul(cube, c.overCount(c.as(s, x), x, inv))))
+	}
+	t := c.Mul(c.as(c.g, x), c.as(w, x))
+	mean := c.ReduceMean(c.Mul(t, x), true, c.normAxes(x)...)
+	if s != "" {
+		mean = c.Add(mean, c.overCount(c.as(s, x), x, inv))
+	}
+	return c.Sub(c.Mul(t, r), c.Mul(x, c.Mul(cube, mean)))
+}
+
+// rmsWeight is dw.
+func (c *call) rmsWeight(x, w, inv string) string {
+	if c.g == "" {
+		return ""
+	}
+	return c.as(c.perFeature(c.Mul(c.Mul(c.as(c.g, x), x), c.as(inv, x)), w), w)
+}
+
+// Layer norm: y = x̂·w + b, x̂ = (x − μ)·r, where μ and r = (var(x) + ε)^(−½) are
+// the node's second and third output. With t = g·w, and the gradients m and s
+// in μ and r:
+//
+//	dx = r·t − x̂·r·(mean(t·x̂) + r·s/n) − (r·mean(t) − m/n)
+//	dw = Σ g·x̂
+//	db = Σ g
+
+func normInput(c *call) string {
+	x, mean, r := c.x, c.as(c.out(1), c.x), c.as(c.out(2), c.x)
+	m, s := c.gradient(1), c.gradient(2)
+	var tr, along, shift string
+	if c.g != "" {
+		t := c.Mul(c.g, c.in(1))
+		axes := c.normAxes(x)
+		tr = c.Mul(t, r)
+		along = c.ReduceMean(c.Mul(t, c.normed(mean, r)), true, axes...)
+		shift = c.Mul(r, c.ReduceMean(t, true, axes...))
+	}
+	if s != "" {
+		along = c.sum(along, c.Mul(r, c.overCount(c.as(s, x), x, r)))
+	}
+	if m != "" {
+		shift = c.sum(shift, c.Neg(c.overCount(c.as(m, x), x, mean)))
+	}
+	less := shift
+	if along != "" {
+		less = c.sum(c.Mul(c.normed(mean, r), c.Mul(r, along)), shift)
+	}
+	if tr == "" {
+		return c.Expand(c.Neg(less), shapeOf(c.Builder, x))
+	}
+	return c.Sub(tr, less)
+}
+
+func normScale(c *call) string {
+	if c.g == "" {
+		return ""
+	}
+	return c.perFeature(c.Mul(c.g, c.normed(c.as(c.out(1), c.x), c.as(c.out(2), c.x))), c.in(1))
+}
+
+func normBias(c *call) string {
+	if c.g == "" {
+		return ""
+	}
+	return c.perFeature(c.g, c.in(2))
+}
+
+// normed is x̂.
+func (c *call) normed(mean, r string) string { return c.Mul(c.Sub(c.x, mean), r) }
+
+// sum adds two gradients of which either may be "".
+func (c *call) sum(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return c.Add(a, b)
+}
+
+// perFeature sums d, of the shape of the node's output, to that of a scale or
+// a bias.
+func (c *call) perFeature(d, w string) string {
+	y := c.Shape(c.y)
+	return c.sumTo(d, w, y, []onnx.Shape{y}, 0)
+}
+
+// normAxes returns the axes that a norm goes over: its axis and those after.
+func (c *call) normAxes(x string) []int64 {
+	axis := c.node.Int("axis", -1)
+	if axis < 0 {
+		return span(axis, 0)
+	}
+	return span(axis, int64(c.rank(x)))
+}

@@ -1,0 +1,283 @@
+package grad
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"softprompt/onnx"
+	"softprompt/onnx/hint"
+)
+
+// Prefix stands before the name of a value in the name of the output that is
+// the gradient in it.
+const Prefix = "grad."
+
+// Option changes what [Reverse] derives.
+type Option func(*settings)
+
+type settings struct {
+	seed string
+}
+
+// Seed adds a graph input of the given name, which takes the place of the 1
+// that the walk starts with, the gradient of the loss in itself. Everything
+// that comes out is multiplied by it: it scales a loss for float16. The loss
+// may have any shape then, and so may be any value; the input has the same.
+func Seed(input string) Option { return func(s *settings) { s.seed = input } }
+
+// Reverse returns a new model: the given one plus what computes the gradient
+// of loss in the named values, as outputs "grad.<name>" with the types and
+// shapes of the values. Inputs, weights and outputs stay as they are, the
+// tensors are shared, and the given model is not changed.
+//
+// loss is a value of one element, a scalar or [1]. wrt names graph inputs,
+// initializers or interior values of float type. A value that the loss does
+// not depend on has a gradient of zeros; if that holds for all of them, it is
+// an error.
+//
+// Opsets 11 to 23 are read; models older than 18 come out as opset 18. The
+// error for an operator that has no derivative here names the node and the way
+// from the trainable to it.
+func Reverse(m *onnx.Model, loss string, wrt []string, opts ...Option) (*onnx.Model, error) {
+	var s settings
+	for _, o := range opts {
+		o(&s)
+	}
+	out, err := reverse(m, loss, wrt, s)
+	if err != nil {
+		return nil, fmt.Errorf("deriving the gradient of %s: %w", loss, err)
+	}
+	return out, nil
+}
+
+func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model, error) {
+	m, err := lift(m)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = decompose(m, loss, wrt); err != nil {
+		return nil, err
+	}
+	if m, err = save(m, loss, wrt); err != nil {
+		return nil, err
+	}
+	b := onnx.NewBuilder(m)
+	a, err := analyse(b, loss, wrt)
+	if err != nil {
+		return nil, err
+	}
+	w := &walk{Builder: b, active: a, grads: map[string]string{}}
+	forward := len(m.Graph.Nodes)
+	w.grads[loss] = w.start(loss, s.seed)
+	for _, n := range slices.Backward(m.Graph.Nodes[:forward]) {
+		if err := w.node(n); err != nil {
+			return nil, err
+		}
+	}
+	ends := map[string]string{}
+	for _, name := range wrt {
+		if ends[name] = w.grads[name]; ends[name] == "" {
+			b.From, b.Block = name, ""
+			ends[name] = zeros(b, name)
+		}
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return finish(b, forward, ends, wrt)
+}
+
+// start returns the gradient to begin with: ones in the shape of the loss, or
+// the graph input of the given name.
+func (w *walk) start(loss, seed string) string {
+	shape := w.Shape(loss)
+	w.From = loss
+	if seed != "" {
+		return w.Input(seed, w.Type(loss), shape...)
+	}
+	for _, d := range shape {
+		if d.Size != 1 && d != onnx.Unknown {
+			w.Fail(hint.Wrap(fmt.Errorf("it has shape %v, want one element", shape),
+				"sum or average it first, for example with a ReduceMean node, or start from a cotangent with the option Seed"))
+			return ""
+		}
+	}
+	return full(w.Builder, 1, loss)
+}
+
+// walk is the state of the way back: the gradients known so far, by the names
+// of the values that they are the gradients in.
+type walk struct {
+	*onnx.Builder
+	active *activity
+	grads  map[string]string
+}
+
+// node makes the gradients in the inputs of a node from those in its outputs.
+func (w *walk) node(n *onnx.Node) error {
+	if !w.flowsThrough(n) {
+		return nil
+	}
+	w.From, w.Block = nameOf(n), n.Block
+	d, ok := derivatives[opName(n)]
+	if !ok {
+		return w.active.fail(n, noDerivative(n))
+	}
+	for i, x := range n.Inputs {
+		if !w.active.reached(x) {
+			continue
+		}
+		f := d(i)
+		if f == nil {
+			return w.active.fail(n, fmt.Errorf("it has no gradient in its input %d, %s", i, x))
+		}
+		c := &call{Builder: w.Builder, walk: w, node: n, i: i, x: n.Input(0), y: n.Output(0), g: w.grads[n.Output(0)]}
+		g := f(c)
+		if err := w.Err(); err != nil {
+			return w.active.fail(n, err)
+		}
+		w.add(x, g)
+	}
+	return nil
+}
+
+// noDerivative is the error for a node that the table has nothing for.
+func noDerivative(n *onnx.Node) error {
+	if len(subgraphs(n)) > 0 {
+		return hint.Wrap(fmt.Errorf("it holds a graph, and gradients do not go through graphs in nodes"),
+			"fold or inline it first; ONNX Runtime's offline optimiser does so for an If with a constant condition")
+	}
+	return hint.Wrap(fmt.Errorf("the operator has no derivative here"),
+		"write it with operators that have one, or take the gradient in a value behind it; grad.Operators lists them")
+}
+
+// flowsThrough tells whether a gradient arrives at the node that can go on to
+// a trainable.
+func (w *walk) flowsThrough(n *onnx.Node) bool {
+	return !w.active.stops(n) &&
+		slices.ContainsFunc(n.Outputs, func(y string) bool { return w.grads[y] != "" }) &&
+		slices.ContainsFunc(uses(n), w.active.reached)
+}
+
+// add puts what one use of a value gives to its gradient. A use that gives
+// nothing, because none of the outputs that depend on it reach the loss,
+// has g = "".
+func (w *walk) add(x, g string) {
+	switch sum := w.grads[x]; {
+	case g == "":
+	case sum == "":
+		w.grads[x] = g
+	default:
+		w.grads[x] = w.Add(sum, g)
+	}
+}
+
+// finish makes equal nodes one and the gradients outputs.
+func finish(b *onnx.Builder, forward int, ends map[string]string, wrt []string) (*onnx.Model, error) {
+	g := b.Model.Graph
+	renamed := share(g, forward)
+	taken := namesOf(b.Model)
+	made := map[string]bool{}
+	for _, n := range g.Nodes[forward:] {
+		for _, y := range n.Outputs {
+			made[y] = true
+		}
+	}
+	final := map[string]string{}
+	for _, name := range wrt {
+		out, end := Prefix+name, ends[name]
+		if r, ok := renamed[end]; ok {
+			end = r
+		}
+		if taken[out] {
+			return nil, fmt.Errorf("the output for %s needs the name %s, which is taken", name, out)
+		}
+		if made[end] && final[end] == "" {
+			final[end] = out
+		} else {
+			if f := final[end]; f != "" {
+				end = f
+			}
+			g.Nodes = append(g.Nodes, &onnx.Node{Name: taken.fresh(out), Op: "Identity", From: name,
+				Inputs: []string{end}, Outputs: []string{out}})
+		}
+		g.Outputs = append(g.Outputs, onnx.Value{Name: out, Type: b.Type(name), Shape: b.Shape(name)})
+	}
+	rename(g.Nodes[forward:], final)
+	return b.Model, nil
+}
+
+// rename gives values other names in every place where the nodes have them.
+func rename(nodes []*onnx.Node, names map[string]string) {
+	for _, n := range nodes {
+		for _, list := range [][]string{n.Inputs, n.Outputs} {
+			for i, v := range list {
+				if r, ok := names[v]; ok {
+					list[i] = r
+				}
+			}
+		}
+	}
+}
+
+// clone copies a model as far as Reverse changes it: its lists, but neither
+// its nodes nor its tensors.
+func clone(m *onnx.Model) *onnx.Model {
+	c, g := *m, *m.Graph
+	c.Opset, c.Metadata, c.Graph = maps.Clone(m.Opset), maps.Clone(m.Metadata), &g
+	g.Nodes = slices.Clone(g.Nodes)
+	g.Inputs = slices.Clone(g.Inputs)
+	g.Outputs = slices.Clone(g.Outputs)
+	g.Initializers = slices.Clone(g.Initializers)
+	g.Values = slices.Clone(g.Values)
+	return &c
+}
+
+// nameOf returns what the gradient nodes of n say they come from: its name,
+// or its first output's if it has none.
+func nameOf(n *onnx.Node) string {
+	if n.Name != "" {
+		return n.Name
+	}
+	return n.Output(0)
+}
+
+// names is a set of names that are taken.
+type names map[string]bool
+
+// namesOf returns the names of a model's nodes and values.
+func namesOf(m *onnx.Model) names {
+	taken := names{}
+	var collect func(g *onnx.Graph)
+	collect = func(g *onnx.Graph) {
+		for _, v := range g.Inputs {
+			taken[v.Name] = true
+		}
+		for _, t := range g.Initializers {
+			taken[t.Name] = true
+		}
+		for _, n := range g.Nodes {
+			taken[n.Name] = true
+			for _, y := range n.Outputs {
+				taken[y] = true
+			}
+			for _, sub := range subgraphs(n) {
+				collect(sub)
+			}
+		}
+	}
+	collect(m.Graph)
+	return taken
+}
+
+// fresh returns base, or base with the first number that makes it new, and
+// takes it.
+func (t names) fresh(base string) string {
+	name := base
+	for i := 1; t[name]; i++ {
+		name = fmt.Sprintf("%s.%d", base, i)
+	}
+	t[name] = true
+	return name
+}
