@@ -49,6 +49,7 @@ func Train(spec Spec) (*onnx.Model, error) {
 // where a shorter candidate ends) given row candidate_row[n] of the input.
 // The encoder runs once a row, whatever the number of candidates.
 func Score(spec Spec) (*onnx.Model, error) {
+	spec.Dropout = false
 	g, err := newGraph("score", spec)
 	if err != nil {
 		return nil, err
@@ -86,6 +87,7 @@ func (g *t5) teacherForced(states, mask, labels, row string) string {
 // what the decoder takes from the encoder: cross.<i>.key and cross.<i>.value
 // [B,h,E,d_kv] of each decoder layer i, and encoder_mask [B,E].
 func Encode(spec Spec) (*onnx.Model, error) {
+	spec.Dropout = false
 	g, err := newGraph("encode", spec)
 	if err != nil {
 		return nil, err
@@ -107,6 +109,7 @@ func Encode(spec Spec) (*onnx.Model, error) {
 // rows of the cache that go on. The outputs present.<i>.… have one position
 // more, and present_mask [B,L+1] goes with them.
 func Decode(spec Spec) (*onnx.Model, error) {
+	spec.Dropout = false
 	g, err := newGraph("decode", spec)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,43 @@
+package models
+
+import "fmt"
+
+// Embedding returns the table of input embeddings [V,d] row by row, widened to
+// float32 where it is read: the row of an id, and V. A row is a copy; an id
+// outside the table gives nil.
+func (m *Model) Embedding() (row func(id int) []float32, rows int, err error) {
+	t, err := m.Checkpoint.get(sharedName)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !isFloat(t.DType) || len(t.Shape) != 2 {
+		return nil, 0, fmt.Errorf("tensor %q in %s is %s %v, wanted a matrix of floats", t.Name, t.File, t.DType, t.Shape)
+	}
+	rows, width := int(t.Shape[0]), t.Shape[1]
+	size := width * dtypeSizes[t.DType]
+	return func(id int) []float32 {
+		if id < 0 || id >= rows {
+			return nil
+		}
+		out := make([]float32, width)
+		widen(out, t.data[int64(id)*size:], t.DType)
+		return out
+	}, rows, nil
+}
+
+// Parameters returns how many numbers the model consists of, each counted
+// once.
+func (m *Model) Parameters() int64 {
+	var n int64
+	for _, w := range WeightShapes(m.Config) {
+		if w.Name == headName && m.Config.TieWordEmbeddings {
+			continue
+		}
+		size := int64(1)
+		for _, d := range w.Shape {
+			size *= d
+		}
+		n += size
+	}
+	return n
+}

@@ -1,0 +1,150 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"softprompt/export"
+	"softprompt/models"
+	"softprompt/onnx"
+	"softprompt/onnx/ort"
+	"softprompt/prompt"
+)
+
+// methods has the ways of adapting a model, by name.
+var methods = map[string]func(c models.Config) *prompt.Method{
+	"prompt-tuning": func(c models.Config) *prompt.Method { return prompt.PromptTuning(c.DModel) },
+}
+
+func methodNames() []string { return slices.Sorted(maps.Keys(methods)) }
+
+// Frozen is a model that will not change, with a session for each of its
+// graphs, made when first asked for. All sessions share the weights, which
+// stay in their files.
+type Frozen struct {
+	Model *models.Model
+	// Tokenizer is nil if the model was frozen with NoTokenizer.
+	Tokenizer *models.Tokenizer
+	// Method is nil for the model as it is.
+	Method *prompt.Method
+
+	rt     *ort.Runtime
+	config ort.Config
+	spec   export.Spec
+
+	mu       sync.Mutex
+	sessions map[graph]*ort.Session
+}
+
+// graph names one of the graphs of package export.
+type graph string
+
+const (
+	trainGraph  graph = "train"
+	scoreGraph  graph = "score"
+	encodeGraph graph = "encode"
+	decodeGraph graph = "decode"
+)
+
+// exporters has the function that writes each graph.
+var exporters = map[graph]func(export.Spec) (*onnx.Model, error){
+	trainGraph:  export.Train,
+	scoreGraph:  export.Score,
+	encodeGraph: export.Encode,
+	decodeGraph: export.Decode,
+}
+
+// FreezeOptions says how a frozen model is run.
+type FreezeOptions struct {
+	Method  string // "" for the model as it is
+	Device  ort.Device
+	Threads int // 0 for one a core
+	Dropout bool
+	ZLoss   float64
+	// NoTokenizer leaves the tokenizer out, for who has token ids already and
+	// calls nothing that reads or writes text.
+	NoTokenizer bool
+	// Profile is the start of the name of a file for each session that says
+	// where its time went, as in [ort.Config].
+	Profile string
+}
+
+// Freeze prepares a model to be run under a method. The caller closes it, and
+// the model after it.
+func Freeze(ctx context.Context, rt *ort.Runtime, m *models.Model, opts FreezeOptions) (*Frozen, error) {
+	var tok *models.Tokenizer
+	var err error
+	if !opts.NoTokenizer {
+		if tok, err = m.Tokenizer(); err != nil {
+			return nil, err
+		}
+	}
+	weights, err := m.Float32File(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &Frozen{
+		Model: m, Tokenizer: tok, rt: rt,
+		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile},
+		spec:     export.Spec{Config: m.Config, Weights: weights, Dropout: opts.Dropout, ZLoss: opts.ZLoss},
+		sessions: map[graph]*ort.Session{},
+	}
+	if opts.Method != "" {
+		newMethod := methods[opts.Method]
+		if newMethod == nil {
+			return nil, fmt.Errorf("no method named %q", opts.Method)
+		}
+		f.Method = newMethod(m.Config)
+		f.spec.Method = f.Method
+	}
+	return f, nil
+}
+
+// Plain returns the same model without a method: what it does untuned.
+func (f *Frozen) Plain() *Frozen {
+	p := &Frozen{Model: f.Model, Tokenizer: f.Tokenizer, rt: f.rt, config: f.config, spec: f.spec, sessions: map[graph]*ort.Session{}}
+	p.spec.Method = nil
+	return p
+}
+
+// session returns the session of a graph.
+func (f *Frozen) session(ctx context.Context, g graph) (*ort.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.sessions[g]; s != nil {
+		return s, nil
+	}
+	m, err := exporters[g](f.spec)
+	if err != nil {
+		return nil, err
+	}
+	data, err := m.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	config := f.config
+	config.Folder = m.Dir
+	s, err := f.rt.NewSession(ctx, data, config)
+	if err != nil {
+		return nil, fmt.Errorf("loading graph %s of model %s: %w", g, f.Model.Ref, err)
+	}
+	f.sessions[g] = s
+	return s, nil
+}
+
+// Close ends the sessions.
+func (f *Frozen) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var first error
+	for _, s := range f.sessions {
+		if err := s.Close(); first == nil {
+			first = err
+		}
+	}
+	f.sessions = map[graph]*ort.Session{}
+	return first
+}

@@ -1,0 +1,93 @@
+package tune
+
+import (
+	"context"
+	"time"
+
+	"softprompt/onnx/ort"
+)
+
+// Plan is what a run would do and take, measured without training.
+type Plan struct {
+	Settings   Settings      `json:"settings"`
+	TrainRows  int           `json:"train_rows"`
+	HeldOut    int           `json:"held_out_rows"`
+	Validation int           `json:"validation_rows"`
+	Epochs     float64       `json:"epochs"` // how often each training row is seen
+	LongestIn  int           `json:"longest_input_tokens"`
+	MeanIn     float64       `json:"mean_input_tokens"`
+	CutRows    int           `json:"cut_rows"` // training rows longer than allowed
+	Tuned      int64         `json:"tuned_parameters"`
+	Frozen     int64         `json:"frozen_parameters"`
+	StepTime   time.Duration `json:"step_nanoseconds"`  // measured, mean of a few batches
+	TotalTime  time.Duration `json:"total_nanoseconds"` // estimate: steps and evaluations
+	Memory     int64         `json:"memory_bytes"`      // the most that was resident
+}
+
+// planSteps batches are timed for a plan, after one that is not.
+const planSteps = 3
+
+// NewPlan opens everything that a run would, times a few passes forward and
+// backward and one evaluation's worth of scoring, and changes nothing.
+func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Plan, error) {
+	u, err := newSetup(ctx, rt, s, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer u.Close()
+	start, err := u.initial()
+	if err != nil {
+		return nil, err
+	}
+	bank, err := NewBank(u.frozen.Method, start)
+	if err != nil {
+		return nil, err
+	}
+	defer bank.Close()
+	p := &Plan{
+		Settings: s, TrainRows: len(u.rows), HeldOut: len(u.held), Validation: len(u.validation),
+		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(u.rows)),
+		Tuned:  tuned(start.Tensors), Frozen: u.model.Parameters(),
+	}
+	for _, r := range u.rows {
+		p.LongestIn = max(p.LongestIn, len(r.IDs))
+		p.MeanIn += float64(len(r.IDs)) / float64(len(u.rows))
+		if r.Cut {
+			p.CutRows++
+		}
+	}
+	if p.StepTime, err = u.timeSteps(ctx, bank); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	sample := u.held[:min(len(u.held), 2*scoreBatch)]
+	if _, err := u.frozen.Evaluate(ctx, bank, u.judge, sample); err != nil {
+		return nil, err
+	}
+	perRow := time.Since(began) / time.Duration(len(sample))
+	looks := s.Steps/s.EvalEvery + 1
+	scored := looks*len(u.held) + 3*len(u.validation) // the end compares three prompts
+	p.TotalTime = time.Duration(s.Steps)*p.StepTime + time.Duration(scored)*perRow
+	p.Memory = PeakMemory()
+	return p, nil
+}
+
+// timeSteps returns the mean time of a step, its gradient thrown away.
+func (u *setup) timeSteps(ctx context.Context, bank *Bank) (time.Duration, error) {
+	seq := newSequence(u.rows, u.settings.Batch, u.settings.Window, u.settings.Seed)
+	var began time.Time
+	for i := range planSteps + 1 {
+		if i == 1 {
+			began = time.Now()
+		}
+		rows := seq.at(i)
+		for at := 0; at < len(rows); at += u.settings.MicroBatch {
+			part := rows[at:min(at+u.settings.MicroBatch, len(rows))]
+			opts := StepOptions{Weight: 1, Dropout: &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}}}
+			if _, err := u.frozen.Step(ctx, bank, part, opts); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return time.Since(began) / planSteps, nil
+}

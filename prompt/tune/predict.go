@@ -1,0 +1,225 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+
+	"softprompt/models"
+	"softprompt/onnx/hint"
+	"softprompt/onnx/ort"
+	"softprompt/prompt"
+	"softprompt/tasks"
+)
+
+// Predictor is a prompt in use: loaded with its model, checked against it, and
+// ready to answer.
+type Predictor struct {
+	*Frozen
+	Prompt *prompt.Prompt
+	Task   *tasks.Task
+	bank   *Bank
+	judge  *Judge
+}
+
+// PredictOptions says how a prompt is put to use. Zero values take what the
+// prompt's file says.
+type PredictOptions struct {
+	Model      string // a model reference in place of the one that the file names
+	Task       string // another task: its template and label words are used
+	Template   string
+	Verbalizer string
+	Device     ort.Device
+	Threads    int
+	Cache      string
+	Log        *slog.Logger
+}
+
+// NewPredictor loads a prompt, as prompt.LoadFile finds it, with its model. A
+// prompt for another model is refused.
+func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts PredictOptions) (_ *Predictor, err error) {
+	p, err := prompt.LoadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	task, err := promptTask(p.Meta, opts)
+	if err != nil {
+		return nil, fmt.Errorf("prompt %s: %w", path, err)
+	}
+	ref := opts.Model
+	if ref == "" {
+		if ref = p.Meta.BaseModel; ref == "" {
+			return nil, hint.Wrap(fmt.Errorf("prompt %s does not say which model it is for", path), "name it with --model")
+		}
+	}
+	m, err := models.Open(ctx, ref, models.Options{CacheDir: opts.Cache, Log: opts.Log})
+	if err != nil {
+		return nil, err
+	}
+	out := &Predictor{Prompt: p, Task: task}
+	defer func() {
+		if err != nil {
+			out.Close()
+			m.Close()
+		}
+	}()
+	if out.Frozen, err = Freeze(ctx, rt, m, FreezeOptions{Method: p.Method, Device: opts.Device, Threads: opts.Threads}); err != nil {
+		return nil, err
+	}
+	fp, err := m.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.CheckModel(fp, m.Config, out.Tokenizer.Hash()); err != nil {
+		return nil, fmt.Errorf("prompt %s: %w", path, err)
+	}
+	if out.bank, err = NewBank(out.Method, p); err != nil {
+		return nil, fmt.Errorf("prompt %s: %w", path, err)
+	}
+	maxInput, maxTarget := p.Meta.MaxInput, p.Meta.MaxTarget
+	if maxInput == 0 || opts.Task != "" {
+		maxInput, maxTarget = task.MaxInput, task.MaxTarget
+	}
+	out.judge, err = out.NewJudge(task, maxInput, maxTarget)
+	return out, err
+}
+
+// promptTask returns the task that a prompt answers, with its template and
+// label words.
+func promptTask(m prompt.Meta, opts PredictOptions) (*tasks.Task, error) {
+	name, template, words := m.Task, m.Template, m.Verbalizer
+	if opts.Task != "" && opts.Task != m.Task {
+		name, template, words = opts.Task, "", ""
+	}
+	if name == "" {
+		return nil, hint.Wrap(fmt.Errorf("it does not say which task it is for"), "name it with --task")
+	}
+	t, err := tasks.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Template != "" {
+		template = opts.Template
+	}
+	if opts.Verbalizer != "" {
+		words = opts.Verbalizer
+	}
+	var v tasks.Verbalizer
+	if words != "" {
+		if v, err = tasks.ParseVerbalizer(words, t.Labels); err != nil {
+			return nil, err
+		}
+	}
+	return t.With(tasks.Template(template), v)
+}
+
+// Prediction is the answer to one text.
+type Prediction struct {
+	Text  string `json:"text"`
+	Label string `json:"label"`
+	// Probabilities of the labels among themselves, in the task's order.
+	Probabilities []float64 `json:"probabilities"`
+	Labels        []string  `json:"labels"`
+	Cut           bool      `json:"cut,omitempty"` // the text was longer than allowed
+}
+
+// rows turns bare texts into rows.
+func (p *Predictor) rows(texts []string) ([]Row, error) {
+	examples := make([]tasks.Example, len(texts))
+	for i, text := range texts {
+		input, err := p.Task.CastText(text)
+		if err != nil {
+			return nil, fmt.Errorf("text %d: %w", i+1, err)
+		}
+		examples[i] = tasks.Example{ID: fmt.Sprint("text ", i+1), Index: i, Input: input, Label: -1}
+	}
+	return encodeRows(p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
+}
+
+// Predict ranks the labels for each text.
+func (p *Predictor) Predict(ctx context.Context, texts []string) ([]Prediction, error) {
+	rows, err := p.rows(texts)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := p.Classes(ctx, p.bank, p.judge, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Prediction, len(texts))
+	for i, s := range scores {
+		out[i] = Prediction{Text: texts[i], Labels: p.Task.Labels, Probabilities: softmax(s), Cut: rows[i].Cut}
+		if c := tasks.Best(s); c >= 0 {
+			out[i].Label = p.Task.Labels[c]
+		}
+	}
+	return out, nil
+}
+
+// softmax turns log-probabilities of some answers into shares that sum to 1.
+func softmax(scores []float64) []float64 {
+	top, sum := math.Inf(-1), 0.0
+	for _, s := range scores {
+		top = max(top, s)
+	}
+	out := make([]float64, len(scores))
+	for i, s := range scores {
+		out[i] = math.Exp(s - top)
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
+}
+
+// Write generates text for each input.
+func (p *Predictor) Write(ctx context.Context, texts []string, opts GenerateOptions) ([]string, error) {
+	rows, err := p.rows(texts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.MaxTokens == 0 {
+		opts.MaxTokens = p.judge.MaxTarget
+	}
+	found, err := p.Generate(ctx, p.bank, rows, opts)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(found))
+	for i, g := range found {
+		out[i] = p.Tokenizer.Decode(g.IDs)
+	}
+	return out, nil
+}
+
+// Score evaluates a split of the task, by rank classification and, if asked
+// for, by generation too.
+func (p *Predictor) ScoreSplit(ctx context.Context, split tasks.Split, from tasks.LoadOptions, generate bool) (*Evaluation, error) {
+	examples, err := p.Task.Load(ctx, split, from)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := encodeRows(p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
+	if err != nil {
+		return nil, err
+	}
+	ev, err := p.Evaluate(ctx, p.bank, p.judge, rows)
+	if err != nil || !generate {
+		return ev, err
+	}
+	ev.Generated, err = p.EvaluateGenerated(ctx, p.bank, p.judge, rows)
+	return ev, err
+}
+
+// Close frees the sessions and the model.
+func (p *Predictor) Close() {
+	if p.bank != nil {
+		p.bank.Close()
+	}
+	if p.Frozen != nil {
+		p.Frozen.Close()
+		p.Model.Close()
+	}
+}

@@ -1,0 +1,80 @@
+package tune
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"softprompt/onnx"
+	"softprompt/onnx/ort"
+)
+
+// Score returns the log-probability of each candidate answer for each row:
+// [row][candidate]. A candidate is a token sequence with EOS last. The encoder
+// reads a row once for all its candidates; rows run in batches of similar
+// length.
+func (f *Frozen) Score(ctx context.Context, bank *Bank, rows []Row, candidates [][]int64) ([][]float64, error) {
+	s, err := f.session(ctx, scoreGraph)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]float64, len(rows))
+	for _, batch := range byLength(rows, scoreBatch) {
+		if err := f.scoreBatch(ctx, s, bank, rows, batch, candidates, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// scoreBatch rows run at once: enough to keep two cores busy with short text,
+// few enough that long text does not fill the memory.
+const scoreBatch = 32
+
+// byLength returns the indices of the rows in batches of similar length.
+func byLength(rows []Row, size int) [][]int {
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(rows[a].IDs), len(rows[b].IDs)) })
+	return slices.Collect(slices.Chunk(order, size))
+}
+
+// scoreBatch scores the rows of the given indices and puts their results in out.
+func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, rows []Row, batch []int, candidates [][]int64, out [][]float64) error {
+	in := newFeed()
+	defer in.close()
+	part := make([]Row, len(batch))
+	var targets [][]int64
+	var row []int64
+	for i, at := range batch {
+		part[i] = rows[at]
+		for _, c := range candidates {
+			targets, row = append(targets, c), append(row, int64(i))
+		}
+	}
+	in.inputs(part, bank, f.Model.Config.PadID)
+	in.targets("candidate_ids", targets)
+	in.ints("candidate_row", row, len(row))
+	if in.err != nil {
+		return in.err
+	}
+	logp, err := ort.NewTensor(onnx.Float32, int64(len(row)))
+	if err != nil {
+		return err
+	}
+	defer logp.Close()
+	if err := s.Run(ctx, in.tensors, map[string]*ort.Tensor{"log_probability": logp}); err != nil {
+		return fmt.Errorf("scoring %d rows: %w", len(batch), err)
+	}
+	for i, at := range batch {
+		scores := make([]float64, len(candidates))
+		for j, v := range logp.Float32s()[i*len(candidates) : (i+1)*len(candidates)] {
+			scores[j] = float64(v)
+		}
+		out[at] = scores
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package tune
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"softprompt/grad"
+	"softprompt/onnx/hint"
+	"softprompt/tasks"
+)
+
+// Settings is every value that decides a run's result. Two runs of equal
+// settings on one machine end in the same prompt, byte for byte. The field
+// tags name the keys of a configuration file and, with dashes, the flags.
+type Settings struct {
+	Model string `yaml:"model"` // a model reference: tiny, a folder
+	Task  string `yaml:"task"`
+	Data  string `yaml:"data"` // folder of the task's files; "" is what travels with the project
+
+	Template   string `yaml:"template"`   // how a row becomes input text
+	Verbalizer string `yaml:"verbalizer"` // label words, "negative=bad;positive=good"
+	MaxInput   int    `yaml:"max_input"`  // input tokens, EOS included, prompt not
+	MaxTarget  int    `yaml:"max_target"` // target tokens, EOS included
+
+	Method string `yaml:"method"`
+	Length int    `yaml:"length"` // prompt length P
+	Init   string `yaml:"init"`   // an initialiser, as prompt.ParseInit reads it
+
+	Steps        int     `yaml:"steps"`
+	Batch        int     `yaml:"batch"`
+	MicroBatch   int     `yaml:"micro_batch"` // rows a pass; gradients of the passes add up
+	Optimizer    string  `yaml:"optimizer"`   // adafactor or adamw
+	LearningRate float64 `yaml:"learning_rate"`
+	Schedule     string  `yaml:"schedule"` // as grad.ParseSchedule reads it
+	WeightDecay  float64 `yaml:"weight_decay"`
+	InitialStep  int64   `yaml:"initial_step"` // adafactor: the step that its decay counts from
+	ClipNorm     float64 `yaml:"clip_norm"`    // bound on the gradient's norm, 0 for none
+	Loss         string  `yaml:"loss"`         // sum or mean over the target tokens of a batch
+	ZLoss        float64 `yaml:"z_loss"`
+	Dropout      float64 `yaml:"dropout"`
+
+	HeldOut   int    `yaml:"held_out"`   // training rows kept back to choose the best step on
+	EvalEvery int    `yaml:"eval_every"` // steps between two looks at them
+	Patience  int    `yaml:"patience"`   // looks without a better score before stopping, 0 for never
+	LogEvery  int    `yaml:"log_every"`
+	Window    int    `yaml:"window"`     // batches whose rows are sorted by length together, 1 for none
+	TrainRows int    `yaml:"train_rows"` // training rows to use, 0 for all
+	Seed      uint64 `yaml:"seed"`
+
+	Device  string `yaml:"device"`
+	Threads int    `yaml:"threads"` // 0 for one a core
+}
+
+// Defaults returns the settings of the paper's code for a task
+// (reference: google-research/prompt-tuning, configs/runs/prompt_finetune.gin
+// and configs/models/t5_1_1_prompt.gin), but for the number of steps, which is
+// for small models, and for choosing the best step on training data held out,
+// where the paper chose on the split it reports.
+func Defaults(t *tasks.Task) Settings {
+	init := "vocab"
+	if len(t.Labels) > 0 {
+		init = "class-labels"
+	}
+	return Settings{
+		Model: "tiny", Task: t.Name,
+		Template: string(t.Template), Verbalizer: t.Verbalizer.Format(t.Labels),
+		MaxInput: t.MaxInput, MaxTarget: t.MaxTarget,
+		Method: "prompt-tuning", Length: 100, Init: init,
+		Steps: 1000, Batch: 32, MicroBatch: 32,
+		Optimizer: "adafactor", LearningRate: 0.3, Schedule: "constant",
+		WeightDecay: 1e-5, InitialStep: 1_100_000,
+		Loss: "sum", ZLoss: 1e-4, Dropout: 0.1,
+		HeldOut: 500, EvalEvery: 100, LogEvery: 10, Window: 8,
+		Seed: 1, Device: "cpu",
+	}
+}
+
+// Check reports the first setting that makes no sense, under its flag's name.
+func (s Settings) Check() error {
+	positive := []struct {
+		flag  string
+		value int
+	}{
+		{"length", s.Length}, {"steps", s.Steps}, {"batch", s.Batch}, {"micro-batch", s.MicroBatch},
+		{"max-input", s.MaxInput}, {"max-target", s.MaxTarget}, {"eval-every", s.EvalEvery},
+		{"log-every", s.LogEvery}, {"window", s.Window}, {"held-out", s.HeldOut},
+	}
+	for _, p := range positive {
+		if p.value < 1 {
+			return fmt.Errorf("--%s is %d, want at least 1", p.flag, p.value)
+		}
+	}
+	switch {
+	case s.MaxInput < 2 || s.MaxTarget < 2:
+		return errors.New("--max-input and --max-target must leave room for a token and EOS: at least 2")
+	case s.Dropout < 0 || s.Dropout >= 1:
+		return fmt.Errorf("--dropout is %v, want 0 or more and below 1", s.Dropout)
+	case s.LearningRate <= 0:
+		return fmt.Errorf("--learning-rate is %v, want more than 0", s.LearningRate)
+	case s.Loss != "sum" && s.Loss != "mean":
+		return fmt.Errorf("--loss is %q, want sum or mean", s.Loss)
+	case s.Patience < 0 || s.TrainRows < 0 || s.Threads < 0 || s.ZLoss < 0 || s.ClipNorm < 0 || s.InitialStep < 0:
+		return errors.New("--patience, --train-rows, --threads, --z-loss, --clip-norm and --initial-step cannot be negative")
+	case methods[s.Method] == nil:
+		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(methodNames(), ", "))
+	}
+	if _, err := s.rule(); err != nil {
+		return err
+	}
+	_, err := grad.ParseSchedule(s.Schedule)
+	return err
+}
+
+// rule returns the optimiser that the settings name.
+func (s Settings) rule() (grad.Rule, error) {
+	switch s.Optimizer {
+	case "adafactor":
+		a := grad.DefaultAdafactor()
+		a.WeightDecay, a.InitialStep = s.WeightDecay, s.InitialStep
+		return a, a.Check()
+	case "adamw":
+		a := grad.DefaultAdamW()
+		a.WeightDecay = s.WeightDecay
+		return a, a.Check()
+	}
+	return nil, fmt.Errorf("--optimizer is %q, want adafactor or adamw", s.Optimizer)
+}
+
+// task returns the run's task with its template and label words.
+func (s Settings) task() (*tasks.Task, error) {
+	t, err := tasks.Lookup(s.Task)
+	if err != nil {
+		return nil, err
+	}
+	v, err := tasks.ParseVerbalizer(s.Verbalizer, t.Labels)
+	if err != nil {
+		return nil, err
+	}
+	return t.With(tasks.Template(s.Template), v)
+}

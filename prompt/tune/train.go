@@ -1,0 +1,259 @@
+package tune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"softprompt/grad"
+	"softprompt/onnx/hint"
+	"softprompt/prompt"
+)
+
+// ErrStopped is in the chain of the error of a run that its context ended. The
+// run's state is saved, and it can be resumed.
+var ErrStopped = errors.New("stopped")
+
+// trainer is a run under way.
+type trainer struct {
+	*setup
+	dir       string
+	bank      *Bank
+	optimizer *grad.Optimizer
+	schedule  grad.Schedule
+	sequence  *sequence
+	dropout   *Dropout
+	logs      *logs
+	report    func(Event)
+
+	progress
+	bestTensors []prompt.Tensor
+	started     time.Time // when this process began to train
+	before      float64   // seconds of earlier processes
+	begun       int       // step at which this process began
+}
+
+// Event tells how a run is doing.
+type Event struct {
+	Step, Steps int
+	Loss        float64 // mean −log p of a target token since the last event
+	Score       float64 // last score on the rows held out
+	Best        float64 // best of them, and its step
+	BestStep    int
+	Rate        float64 // training rows a second
+	Left        time.Duration
+	Evaluated   bool // the score is new
+}
+
+// The lines of metrics.jsonl.
+type (
+	stepLine struct {
+		Step         int     `json:"step"`
+		Loss         float64 `json:"loss"`           // mean −log p of a target token
+		TokenHits    float64 `json:"token_accuracy"` // share of target tokens with the highest logit
+		Norm         float64 `json:"gradient_norm"`
+		LearningRate float64 `json:"learning_rate"`
+	}
+	evalLine struct {
+		Step  int     `json:"step"`
+		Score float64 `json:"held_out_score"`
+		Loss  float64 `json:"held_out_loss"`
+		Best  bool    `json:"best"`
+	}
+	finalLine struct {
+		Step       int        `json:"step"` // of the best prompt
+		Validation Comparison `json:"validation"`
+	}
+	timeLine struct {
+		Step    int     `json:"step"`
+		Seconds float64 `json:"seconds"`
+		Rows    float64 `json:"rows_per_second"`
+		Memory  int64   `json:"memory_bytes"`
+	}
+)
+
+// train runs the loop to its end and returns the best prompt.
+func (t *trainer) train(ctx context.Context) (err error) {
+	defer func() {
+		if err == nil || !errors.Is(err, ctx.Err()) {
+			return
+		}
+		if save := t.save(); save != nil {
+			err = save
+			return
+		}
+		err = fmt.Errorf("%w after step %d: %w", ErrStopped, t.Step, ctx.Err())
+	}()
+	if t.Best.Step < 0 {
+		if err := t.evaluate(ctx); err != nil {
+			return err
+		}
+	}
+	for t.Step < t.settings.Steps && !t.Stopped {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.step(ctx); err != nil {
+			return err
+		}
+		last := t.Step == t.settings.Steps
+		if t.Step%t.settings.LogEvery == 0 || last {
+			if err := t.log(); err != nil {
+				return err
+			}
+		}
+		if t.Step%t.settings.EvalEvery == 0 || last {
+			if err := t.evaluate(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// step makes one update. The batch goes through the model in passes of
+// micro-batch rows, whose gradients add up.
+func (t *trainer) step(ctx context.Context) error {
+	rows := t.sequence.at(t.Step)
+	opts := StepOptions{Weight: 1}
+	if t.settings.Loss == "mean" {
+		tokens := 0
+		for _, r := range rows {
+			tokens += len(r.Target)
+		}
+		opts.Weight = 1 / float32(tokens)
+	}
+	if t.dropout != nil {
+		d := *t.dropout
+		d.Step = uint64(t.Step)
+		opts.Dropout = &d
+	}
+	values, grads := t.bank.Tensors()
+	total := make([][]float32, len(grads))
+	var now sums
+	for at := 0; at < len(rows); at += t.settings.MicroBatch {
+		part := rows[at:min(at+t.settings.MicroBatch, len(rows))]
+		res, err := t.frozen.Step(ctx, t.bank, part, opts)
+		if err != nil {
+			return err
+		}
+		for i, g := range grads {
+			if total[i] == nil {
+				total[i] = make([]float32, len(g))
+			}
+			for j, v := range g {
+				total[i][j] += v
+			}
+		}
+		for _, l := range res.ExampleLoss {
+			now.Loss += float64(l)
+		}
+		now.Tokens += res.Tokens
+		now.Hits += res.Hits
+	}
+	norm, err := t.optimizer.Update(0, t.rate(), values, total)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("step %d: %w", t.Step+1, err), "a lower --learning-rate may help")
+	}
+	t.Step++
+	t.Since.Loss += now.Loss
+	t.Since.Tokens += now.Tokens
+	t.Since.Hits += now.Hits
+	t.Since.Norm += norm
+	t.Since.Rows += len(rows)
+	t.Since.Steps++
+	return nil
+}
+
+// rate is the learning rate of the step to come.
+func (t *trainer) rate() float64 {
+	return t.settings.LearningRate * t.schedule.At(int64(t.Step))
+}
+
+// log writes the averages since the last line.
+func (t *trainer) log() error {
+	s := t.Since
+	line := stepLine{
+		Step: t.Step, Loss: s.Loss / float64(s.Tokens), TokenHits: float64(s.Hits) / float64(s.Tokens),
+		Norm: s.Norm / float64(s.Steps), LearningRate: t.rate(),
+	}
+	t.Since = sums{}
+	if err := t.logs.metrics.add(line); err != nil {
+		return err
+	}
+	now := t.event(line.Loss)
+	if err := t.logs.timing.add(timeLine{t.Step, t.seconds(), now.Rate, memory()}); err != nil {
+		return err
+	}
+	t.report(now)
+	return t.logs.scalars(t.Step, map[string]float64{
+		"train/loss": line.Loss, "train/gradient_norm": line.Norm, "train/learning_rate": line.LearningRate,
+	})
+}
+
+// event says how the run is doing; it measures this process alone.
+func (t *trainer) event(loss float64) Event {
+	e := Event{Step: t.Step, Steps: t.settings.Steps, Loss: loss, Score: t.Score, Best: t.Best.Score, BestStep: t.Best.Step}
+	done := t.Step - t.begun
+	if spent := time.Since(t.started); done > 0 {
+		e.Rate = float64(done*t.settings.Batch) / spent.Seconds()
+		e.Left = spent / time.Duration(done) * time.Duration(t.settings.Steps-t.Step)
+	}
+	return e
+}
+
+// seconds is the time that the run has trained, over all processes.
+func (t *trainer) seconds() float64 { return t.before + time.Since(t.started).Seconds() }
+
+// evaluate scores the prompt on the rows held out, keeps it if it is the best
+// so far, and saves the run.
+func (t *trainer) evaluate(ctx context.Context) error {
+	ev, err := t.frozen.Evaluate(ctx, t.bank, t.judge, t.held)
+	if err != nil {
+		return fmt.Errorf("scoring the rows held out: %w", err)
+	}
+	t.Score = ev.Score
+	line := evalLine{Step: t.Step, Score: ev.Score, Loss: ev.Loss, Best: t.Best.better(ev.Score, ev.Loss)}
+	t.Stale++
+	if line.Best {
+		t.Best, t.Stale = bestStep{t.Step, ev.Score, ev.Loss}, 0
+		t.bestTensors = t.bank.Prompt(0)
+		if err := t.savePrompt(); err != nil {
+			return err
+		}
+	}
+	if t.settings.Patience > 0 && t.Stale >= t.settings.Patience {
+		t.Stopped = true
+	}
+	if err := t.logs.metrics.add(line); err != nil {
+		return err
+	}
+	err = t.logs.scalars(t.Step, map[string]float64{"held_out/score": ev.Score, "held_out/loss": ev.Loss})
+	if err != nil {
+		return err
+	}
+	now := t.event(ev.Loss)
+	now.Evaluated = true
+	t.report(now)
+	return t.save()
+}
+
+// savePrompt writes the best prompt, ready to be used alone.
+func (t *trainer) savePrompt() error {
+	p := &prompt.Prompt{Method: t.settings.Method, Tensors: t.bestTensors, Meta: t.meta}
+	p.Meta.Step, p.Meta.Score = int64(t.Best.Step), t.Best.Score
+	return prompt.Save(t.path(PromptFile), p)
+}
+
+// save writes the state. The logs are synced first: the state says how long
+// they are.
+func (t *trainer) save() error {
+	if err := t.logs.sync(); err != nil {
+		return err
+	}
+	t.Logs, t.Seconds = t.logs.sizes(), t.seconds()
+	o := t.optimizer.State()
+	t.Rule, t.Steps = o.Rule, o.Steps
+	return saveState(t.dir, &state{progress: t.progress, current: t.bank.Prompt(0), best: t.bestTensors, optimizer: o.Tensors})
+}
