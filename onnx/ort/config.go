@@ -1,7 +1,6 @@
 package ort
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -57,8 +56,9 @@ type Config struct {
 	Device  Device
 	Threads int // for one operator; 0 stands for Threads()
 
-	// Folder is where the model's external data lies. The runtime refuses
-	// links and paths that leave it; the folder itself may be a link.
+	// Folder is where the model's external data lies, if it has any. The
+	// runtime refuses paths and links that leave it; the folder itself may be
+	// a link.
 	Folder   string
 	Optimize Level
 
@@ -94,7 +94,7 @@ type Config struct {
 }
 
 // options makes the runtime's session options. The caller destroys them.
-func (rt *Runtime) options(ctx context.Context, cfg Config) (*ort.SessionOptions, error) {
+func (rt *Runtime) options(cfg Config) (*ort.SessionOptions, error) {
 	entries, err := cfg.entries()
 	if err != nil {
 		return nil, err

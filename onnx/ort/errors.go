@@ -83,9 +83,9 @@ func clean(s string) string {
 // an abbreviation.
 func lower(s string) string {
 	word, _, _ := strings.Cut(s, " ")
-	first, size := utf8.DecodeRuneInString(s)
-	if strings.ContainsFunc(word[min(size, len(word)):], unicode.IsUpper) {
+	first, size := utf8.DecodeRuneInString(word)
+	if first == utf8.RuneError || strings.ContainsFunc(word[size:], unicode.IsUpper) {
 		return s
 	}
-	return string(unicode.ToLower(first)) + s[min(size, len(s)):]
+	return string(unicode.ToLower(first)) + s[size:]
 }

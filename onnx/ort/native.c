@@ -275,9 +275,11 @@ void *sp_inspect(sp_tensor *t, int64_t *sizes, size_t room) {
 
 void sp_release_value(void *value) { CALL(ReleaseValue, void, void *)(value); }
 
-// The CUDA libraries install signal handlers that lack SA_ONSTACK; the first
-// Ctrl+C then ends a Go program with a fatal error. So the handlers are noted
-// before a provider is loaded, and those that it replaced are put back.
+// The CUDA libraries install signal handlers that lack SA_ONSTACK, when they
+// are loaded or later; the first Ctrl+C then ends a Go program with a fatal
+// error. So the handlers are noted before a provider is loaded, and afterwards
+// those that it replaced are put back. Handlers with SA_ONSTACK are left alone:
+// they are Go's own, or work beside it.
 static struct sigaction saved[65];
 
 void sp_save_signals(void) {
@@ -288,8 +290,9 @@ int sp_restore_signals(void) {
   int n = 0;
   for (int s = 1; s < 65; s++) {
     struct sigaction now;
-    if (sigaction(s, NULL, &now) != 0 || now.sa_sigaction == saved[s].sa_sigaction) continue;
-    if (sigaction(s, &saved[s], NULL) == 0) n++;
+    if (sigaction(s, NULL, &now) != 0 || (now.sa_flags & SA_ONSTACK) != 0) continue;
+    if (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN) continue;
+    if (now.sa_sigaction != saved[s].sa_sigaction && sigaction(s, &saved[s], NULL) == 0) n++;
   }
   return n;
 }

@@ -63,6 +63,9 @@ func (s *Session) run(ctx context.Context, in, out map[string]*Tensor) error {
 	status := C.sp_run(s.handle(), handle(options, "o"),
 		unsafe.SliceData(cin), C.size_t(len(cin)), unsafe.SliceData(cout), C.size_t(len(cout)))
 	stop()
+	if s.device {
+		restoreSignals()
+	}
 	if err := failed(status); err != nil {
 		return explain(err)
 	}

@@ -25,6 +25,7 @@ type Session struct {
 	inputAt         map[string]int
 	outputAt        map[string]int
 	names           map[string]*C.char // inputs' and outputs', freed by Close
+	device          bool               // runs on more than the processor
 
 	mu      sync.RWMutex // held for reading by runs, for writing by Close
 	session *ort.DynamicAdvancedSession
@@ -51,7 +52,7 @@ func (rt *Runtime) newSession(ctx context.Context, model []byte, cfg Config) (*S
 	if len(model) == 0 {
 		return nil, errors.New("the model is empty")
 	}
-	options, err := rt.options(ctx, cfg)
+	options, err := rt.options(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +64,11 @@ func (rt *Runtime) newSession(ctx context.Context, model []byte, cfg Config) (*S
 		session, err = ort.NewDynamicAdvancedSessionWithONNXData(model, nil, nil, options)
 		return err
 	}
-	if kind := cfg.Device.Kind; kind == "" || kind == "cpu" {
-		err = create()
-	} else {
+	device := cfg.Device.Kind != "" && cfg.Device.Kind != "cpu"
+	if device {
 		err = keepSignals(create)
+	} else {
+		err = create()
 	}
 	stop()
 	if ctx.Err() != nil {
@@ -78,7 +80,7 @@ func (rt *Runtime) newSession(ctx context.Context, model []byte, cfg Config) (*S
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &Session{session: session, names: map[string]*C.char{}}
+	s := &Session{session: session, device: device, names: map[string]*C.char{}}
 	if err := s.describe(); err != nil {
 		s.Close()
 		return nil, err

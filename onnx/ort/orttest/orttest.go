@@ -26,7 +26,7 @@ func Runtime(t testing.TB) *ort.Runtime {
 func Session(t testing.TB, model *onnx.Model, cfg ort.Config) *ort.Session {
 	t.Helper()
 	rt := Runtime(t)
-	data, err := Marshal(model)
+	data, err := model.Marshal()
 	fatal(t, err)
 	if cfg.Folder == "" {
 		cfg.Folder = model.Dir

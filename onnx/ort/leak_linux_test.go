@@ -1,0 +1,66 @@
+package ort_test
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"softprompt/onnx"
+	"softprompt/onnx/ort"
+	"softprompt/onnx/ort/orttest"
+)
+
+// resident returns the process's memory in bytes.
+func resident(t testing.TB) int64 {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// TestNoLeak makes and closes sessions with 4 MB of weights each.
+func TestNoLeak(t *testing.T) {
+	data, err := graph(t, func(b *onnx.Builder) {
+		x := b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Size(1024))
+		b.Output("y", b.MatMul(x, b.Weight(onnx.Floats("w", []int64{1024, 1024}, make([]float32, 1<<20)))))
+	}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := orttest.Runtime(t)
+	x := zeros(t, onnx.Float32, 2, 1024)
+	once := func() {
+		s, err := rt.NewSession(t.Context(), data, ort.Config{Prepack: true, Arena: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(t.Context(), tensors{"x": x}, tensors{"y": nil}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		once()
+	}
+	goroutines, memory := runtime.NumGoroutine(), resident(t)
+	for range 50 {
+		once()
+	}
+	runtime.GC()
+	if n := runtime.NumGoroutine(); n > goroutines {
+		t.Errorf("%d goroutines, %d before", n, goroutines)
+	}
+	if grown := resident(t) - memory; grown > 40<<20 {
+		t.Errorf("50 sessions left %d MB behind", grown>>20)
+	}
+}
