@@ -218,7 +218,7 @@ func (tc contractCase) gradients(t testing.TB, m *onnx.Model, wrt []string) map[
 		t.Fatalf("%v: %v", tc, err)
 	}
 	got := map[string][]float64{}
-	out := orttest.Run(t, r, tc.feeds(r))
+	out := run(t, r, tc.feeds(r))
 	for _, x := range wrt {
 		got[x] = values(t, out[Prefix+x])
 	}
@@ -237,7 +237,7 @@ func (tc contractCase) check(t *testing.T) {
 	w := map[string]*onnx.Tensor{}
 	var outputs []string
 	random := rand.New(rand.NewPCG(seedOf(tc.String()), 1))
-	for name, y := range orttest.Run(t, base, tc.feeds(base)) {
+	for name, y := range run(t, base, tc.feeds(base)) {
 		outputs = append(outputs, name)
 		w[name] = y
 	}
@@ -310,7 +310,7 @@ func (tc contractCase) differences(t *testing.T, w map[string]*onnx.Tensor) map[
 	t.Helper()
 	m := tc.forward(sizesKnown)
 	f := func(feeds map[string]*onnx.Tensor) func() float64 {
-		s := orttest.Session(t, m, ort.Config{Optimize: ort.LevelNone})
+		s := orttest.Session(t, m, plain)
 		in, out := map[string]*ort.Tensor{}, map[string]*ort.Tensor{}
 		return func() float64 {
 			for name, x := range feeds {
@@ -380,6 +380,32 @@ func TestEveryDerivativeHasACase(t *testing.T) {
 			t.Errorf("%s has a derivative and stops gradients", op)
 		}
 	}
+}
+
+// plain runs a graph as it is, on one thread: these graphs are tiny, and
+// threads that wait for work would take longer than the work.
+var plain = ort.Config{Optimize: ort.LevelNone, Threads: 1}
+
+// run runs a model once and returns all its outputs.
+func run(t testing.TB, m *onnx.Model, feeds map[string]*onnx.Tensor) map[string]*onnx.Tensor {
+	t.Helper()
+	s := orttest.Session(t, m, plain)
+	defer s.Close()
+	in, out := map[string]*ort.Tensor{}, map[string]*ort.Tensor{}
+	for name, x := range feeds {
+		in[name] = must(ort.FromONNX(x))(t)
+	}
+	for _, y := range s.Outputs() {
+		out[y.Name] = nil
+	}
+	if err := s.Run(t.Context(), in, out); err != nil {
+		t.Fatal(err)
+	}
+	results := map[string]*onnx.Tensor{}
+	for name, y := range out {
+		results[name] = y.ONNX(name)
+	}
+	return results
 }
 
 // near compares with the largest absolute value of what is wanted, or 1.
