@@ -265,12 +265,12 @@ func (b *Builder) Append(n *Node) {
 
 // fresh returns a new node name: block and operator, numbered from the second.
 func (b *Builder) fresh(op string) string {
-	prefix := b.Block
+	prefix := ""
 	if b.From != "" {
-		prefix = "grad/" + prefix
+		prefix = "grad/"
 	}
-	if prefix != "" {
-		prefix += "/"
+	if b.Block != "" {
+		prefix += b.Block + "/"
 	}
 	return b.unique(prefix + op)
 }

@@ -13,9 +13,12 @@ import (
 // with coefficients that are not negative, such as 2*B*S+P+3, and written back
 // with its names and terms sorted, so that equal sizes have equal names.
 
-// maxTerms bounds a polynomial: a graph from outside could multiply sums until
-// memory is gone. No model's shapes come near it.
-const maxTerms = 32
+// Bounds of a polynomial and of its name: a graph from outside could multiply
+// sums until memory is gone. No model's shapes come near them.
+const (
+	maxTerms = 32
+	maxName  = 1024
+)
 
 // poly has a coefficient for each product of names ("B*S"); that of "" is the
 // constant term. No coefficient is 0.
@@ -175,7 +178,7 @@ func (d Dim) poly() (poly, bool) {
 		return poly{"": d.Size}, true
 	case d.Size == 0:
 		return poly{}, true
-	case d.Sym == "":
+	case d.Sym == "" || len(d.Sym) > maxName:
 		return nil, false
 	}
 	p := poly{}

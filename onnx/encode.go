@@ -241,7 +241,7 @@ func (t *Tensor) encode(withData bool) *onnxpb.TensorProto {
 			entry("location", e.Location),
 			entry("offset", strconv.FormatInt(e.Offset, 10)),
 		}
-		if e.Length > 0 {
+		if e.Length != 0 {
 			p.ExternalData = append(p.ExternalData, entry("length", strconv.FormatInt(e.Length, 10)))
 		}
 	}

@@ -52,6 +52,9 @@ func (c *call) dtype(i int) DType {
 
 // set describes the i-th result.
 func (c *call) set(i int, t DType, s Shape) {
+	if len(s) > maxRank {
+		s = nil
+	}
 	if i < len(c.out) {
 		c.out[i].Type, c.out[i].Shape = t, s
 	}

@@ -36,8 +36,9 @@ func load(ctx context.Context, path string) (*Model, error) {
 	}
 	m, err := decodeModel(data)
 	if err != nil {
+		err = explain(err, data)
 		data.Unmap()
-		return nil, explain(err, data)
+		return nil, err
 	}
 	m.Dir = filepath.Dir(path)
 	m.files = append(m.files, data)

@@ -19,10 +19,14 @@ import (
 // same compares models as values: where the bytes lie does not matter.
 func same(t *testing.T, got, want *Model) {
 	t.Helper()
-	if d := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Model{}, "Dir"),
-		cmpopts.IgnoreUnexported(Model{}, Graph{}, Value{}, Node{}, Attr{})); d != "" {
+	if d := diff(got, want); d != "" {
 		t.Errorf("models differ (-want +got):\n%s", d)
 	}
+}
+
+func diff(got, want *Model) string {
+	return cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Model{}, "Dir"),
+		cmpopts.IgnoreUnexported(Model{}, Graph{}, Value{}, Node{}, Attr{}))
 }
 
 func noise(n int) []float32 {

@@ -124,8 +124,8 @@ func (t *Tensor) check(want DType) (n int, err error) {
 	if t.External != nil {
 		return 0, fmt.Errorf("tensor %s lies in file %s and was not read", t.Name, t.External.Location)
 	}
-	if l := t.Len(); l < 0 || l*int64(want.Size()) != int64(len(t.Data)) {
-		return 0, fmt.Errorf("tensor %s of shape %v holds %d bytes", t.Name, t.Dims, len(t.Data))
+	if err := t.validate(); err != nil {
+		return 0, err
 	}
 	return len(t.Data) / want.Size(), nil
 }
