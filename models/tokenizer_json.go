@@ -7,16 +7,30 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
 // The tokenizer library is written for files of its own making: on some broken
 // ones it panics, which across the language border ends the process. What could
-// make it do so is checked here first, and what softprompt does not use is
+// make it do so is refused here first, and what softprompt does not use is
 // taken out.
 
+// components lists, for each part of a tokenizer.json, the kinds that
+// tokenizers of T5-like models are made of. The library knows others, some of
+// which panic on settings that it does not check.
+var components = map[string][]string{
+	"model":         {"Unigram"},
+	"normalizer":    {"Sequence", "Precompiled", "Replace", "Strip", "Prepend", "Lowercase", "StripAccents", "NFC", "NFD", "NFKC", "NFKD", "Nmt"},
+	"pre_tokenizer": {"Sequence", "Metaspace", "WhitespaceSplit", "Whitespace", "Digits", "Punctuation"},
+	"decoder":       {"Sequence", "Metaspace", "ByteFallback", "Replace", "Fuse"},
+}
+
 // cleanTokenizer checks a tokenizer.json and returns it without truncation,
-// padding and post-processor, whose work EncodeEOS does.
+// padding and post-processor, whose work EncodeEOS does. Every part is read
+// and written again, so that the library sees what was checked even where a
+// key comes twice.
 func cleanTokenizer(data []byte) ([]byte, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
@@ -33,40 +47,53 @@ func cleanTokenizer(data []byte) ([]byte, error) {
 	if len(top["model"]) == 0 {
 		return nil, errors.New("no model in it: not a tokenizer.json")
 	}
-	for _, key := range []string{"truncation", "padding", "post_processor"} {
-		top[key] = json.RawMessage("null")
+	clean := map[string]any{"version": top["version"], "added_tokens": top["added_tokens"]}
+	var model map[string]json.RawMessage // the vocabulary is long: left as text
+	if err := json.Unmarshal(top["model"], &model); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
 	}
-	if raw := top["normalizer"]; raw != nil {
-		// Through a value and back, so that the library reads what was
-		// checked even where a key comes twice.
-		var normalizer any
-		if err := json.Unmarshal(raw, &normalizer); err != nil {
-			return nil, fmt.Errorf("normalizer: %w", err)
-		}
-		if err := checkNormalizer(normalizer); err != nil {
-			return nil, fmt.Errorf("normalizer: %w", err)
-		}
-		var err error
-		if top["normalizer"], err = json.Marshal(normalizer); err != nil {
-			return nil, fmt.Errorf("normalizer: %w", err)
-		}
+	var kind string
+	if err := json.Unmarshal(model["type"], &kind); err != nil {
+		return nil, fmt.Errorf("model: no type: %w", err)
 	}
-	return json.Marshal(top)
+	if err := checkComponent("model", map[string]any{"type": kind}); err != nil {
+		return nil, err
+	}
+	clean["model"] = model
+	for _, part := range []string{"normalizer", "pre_tokenizer", "decoder"} {
+		var value any
+		if raw := top[part]; raw != nil {
+			if err := json.Unmarshal(raw, &value); err != nil {
+				return nil, fmt.Errorf("%s: %w", part, err)
+			}
+		}
+		if err := checkComponent(part, value); err != nil {
+			return nil, err
+		}
+		clean[part] = value
+	}
+	return json.Marshal(clean)
 }
 
-// checkNormalizer checks every character map in a normalizer, which may be a
-// sequence of others.
-func checkNormalizer(v any) error {
+// checkComponent checks a part of a tokenizer.json and what is inside it.
+func checkComponent(part string, v any) error {
 	switch v := v.(type) {
 	case []any:
 		for _, inner := range v {
-			if err := checkNormalizer(inner); err != nil {
+			if err := checkComponent(part, inner); err != nil {
 				return err
 			}
 		}
 	case map[string]any:
 		for key, inner := range v {
-			if text, ok := inner.(string); ok && key == "precompiled_charsmap" {
+			if err := checkComponent(part, inner); err != nil {
+				return err
+			}
+			text, ok := inner.(string)
+			switch {
+			case key == "type" && (!ok || !slices.Contains(components[part], text)):
+				return fmt.Errorf("the %s is of type %q, wanted one of %s", part, inner, strings.Join(components[part], ", "))
+			case key == "precompiled_charsmap" && ok:
 				blob, err := base64.StdEncoding.DecodeString(text)
 				if err == nil {
 					err = checkCharsmap(blob)
@@ -74,9 +101,6 @@ func checkNormalizer(v any) error {
 				if err != nil {
 					return fmt.Errorf("precompiled_charsmap: %w", err)
 				}
-			}
-			if err := checkNormalizer(inner); err != nil {
-				return err
 			}
 		}
 	}

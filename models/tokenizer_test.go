@@ -231,8 +231,13 @@ func TestTokenizerErrors(t *testing.T) {
 		{"no model", []byte("{}"), 8192, "not a tokenizer.json"},
 		{"config", []byte(`{"model_type": "t5"}`), 8192, "not a tokenizer.json"},
 		{"not UTF-8", []byte("{\"model\": \"\xff\"}"), 8192, "not UTF-8"},
-		{"model of no type", []byte(`{"model": {}}`), 8192, ""},
-		{"model of another type", []byte(`{"model": {"type": "Trigram", "vocab": []}}`), 8192, ""},
+		{"model of no type", []byte(`{"model": {}}`), 8192, "model: no type"},
+		{"model of another type", []byte(`{"model": {"type": "Trigram", "vocab": []}}`), 8192, `the model is of type "Trigram", wanted one of Unigram`},
+		{"decoder that can panic", change(t, func(top map[string]any) {
+			top["decoder"] = map[string]any{"type": "Sequence", "decoders": []any{top["decoder"], map[string]any{"type": "Strip", "content": "a", "start": 1, "stop": 1}}}
+		}), 8192, `the decoder is of type "Strip"`},
+		{"type is no text", change(t, func(top map[string]any) { top["pre_tokenizer"] = map[string]any{"type": 1} }), 8192, "the pre_tokenizer is of type"},
+		{"charsmap hidden by a second key", []byte(strings.Replace(string(whole), `"precompiled_charsmap":`, `"precompiled_charsmap": "", "Precompiled_charsmap":`, 1)), 8192, "precompiled_charsmap: too short"},
 		{"NUL in a name", []byte(`{"model": {"type": "\u0000"}}`), 8192, "NUL"},
 		{"empty vocabulary", change(t, func(top map[string]any) { model(top)["vocab"] = []any{} }), 8192, ""},
 		{"unknown id outside", change(t, func(top map[string]any) { model(top)["unk_id"] = 1 << 20 }), 8192, ""},
