@@ -8,12 +8,14 @@ import (
 )
 
 // decompositions has the operators whose gradient goes through their parts:
-// each is written with the builder as the nodes that it stands for, and its
-// output is what the function returns. The forward pass is slower for it by
-// less than the backward pass would take to compute the attention
-// probabilities again.
-var decompositions = map[string]func(c *call) string{
-	"RMSNormalization":                 rmsNorm,
+// each is written with the builder as the nodes that it stands for. The
+// functions return its outputs as far as they are covered, "" for one that is
+// not. The forward pass is slower for it by less than the backward pass would
+// take to compute again what the operator keeps to itself, such as attention
+// probabilities.
+var decompositions = map[string]func(c *call) []string{
+	"RMSNormalization": rmsNorm,
+	"com.microsoft.SkipSimplifiedLayerNormalization": skipRMSNorm,
 	"Attention":                        attention,
 	"com.microsoft.MultiHeadAttention": multiHeadAttention,
 }
@@ -37,15 +39,21 @@ func decompose(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 		b.Block = n.Block
 		start := len(m.Graph.Nodes)
 		c := &call{Builder: b, node: n, x: n.Input(0), y: n.Output(0)}
-		if slices.ContainsFunc(n.Outputs[1:], func(y string) bool { return y != "" }) {
-			c.fail("only its first output is covered")
+		made, outputs := write(c), map[string]string{}
+		for i, y := range n.Outputs {
+			switch {
+			case y == "":
+			case i < len(made) && made[i] != "":
+				outputs[made[i]] = y
+			default:
+				c.fail("its output %d, %s, is not covered", i, y)
+			}
 		}
-		y := write(c)
 		if err := b.Err(); err != nil {
 			return nil, a.fail(n, err)
 		}
 		parts := m.Graph.Nodes[start:]
-		rename(parts, map[string]string{y: n.Output(0)})
+		rename(parts, outputs)
 		nodes = append(nodes, parts...)
 	}
 	m.Graph.Nodes = nodes
@@ -53,29 +61,44 @@ func decompose(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 }
 
 // rmsNorm is ONNX Runtime's older operator for the same, which hands out 1/rms.
-func rmsNorm(c *call) string {
-	n := c.node
-	return c.Op("SimplifiedLayerNormalization", n.Inputs,
-		onnx.IntAttr("axis", n.Int("axis", -1)), onnx.FloatAttr("epsilon", n.Float("epsilon", 1e-5)))
+func rmsNorm(c *call) []string {
+	return c.simplified(c.x, c.in(1), c.node.Int("axis", -1), c.node.Float("epsilon", 1e-5))[:1]
+}
+
+// skipRMSNorm adds its operands first, and hands out the sum. ONNX Runtime
+// 1.24 leaves its 1/rms out on the processor.
+func skipRMSNorm(c *call) []string {
+	sum := c.Add(c.in(0), c.in(1))
+	if bias := c.in(3); bias != "" {
+		sum = c.Add(sum, bias)
+	}
+	y := c.simplified(sum, c.in(2), -1, c.node.Float("epsilon", 1e-5))
+	return []string{y[0], "", y[1], sum}
+}
+
+// simplified is SimplifiedLayerNormalization with its two outputs.
+func (c *call) simplified(x, scale string, axis int64, eps float32) []string {
+	return c.OpN("SimplifiedLayerNormalization", 2, []string{x, scale},
+		onnx.IntAttr("axis", axis), onnx.FloatAttr("epsilon", eps))
 }
 
 // attention is the standard operator, with queries, keys and values
 // [B,h,L,d] or [B,L,h·d]. Keys and values of the past, grouped heads and a
 // soft cap are not covered.
-func attention(c *call) string {
+func attention(c *call) []string {
 	n := c.node
 	if c.in(4) != "" || c.in(5) != "" || c.in(6) != "" {
-		return c.fail("keys and values of the past are not covered")
+		return c.not("keys and values of the past are")
 	}
 	if n.Float("softcap", 0) != 0 {
-		return c.fail("softcap is not covered")
+		return c.not("softcap is")
 	}
 	heads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
 	q, flat := c.heads(c.in(0), heads)
 	k, _ := c.heads(c.in(1), kvHeads)
 	v, _ := c.heads(c.in(2), kvHeads)
 	if a, b := c.Shape(q), c.Shape(k); heads != kvHeads || len(a) == 4 && len(b) == 4 && a[1].Known() && b[1].Known() && !a[1].Same(b[1]) {
-		return c.fail("heads shared by several queries are not covered")
+		return c.not("heads shared by several queries are")
 	}
 	s := c.scores(q, k)
 	if mask := c.in(3); mask != "" {
@@ -87,22 +110,22 @@ func attention(c *call) string {
 	if n.Int("is_causal", 0) != 0 {
 		s = c.causal(s, math.Inf(-1))
 	}
-	return c.merge(c.MatMul(c.Softmax(s, -1), v), flat)
+	return []string{c.merge(c.MatMul(c.Softmax(s, -1), v), flat)}
 }
 
 // multiHeadAttention is ONNX Runtime's operator, with queries [B,L,h·d] and
 // keys and values [B,S,h·d] or [B,h,S,d]. Packed and past keys and values are
 // not covered.
-func multiHeadAttention(c *call) string {
+func multiHeadAttention(c *call) []string {
 	n := c.node
 	heads := n.Int("num_heads", 0)
 	for i := 6; i < len(n.Inputs); i++ {
 		if c.in(i) != "" {
-			return c.fail("keys and values of the past are not covered")
+			return c.not("keys and values of the past are")
 		}
 	}
 	if c.in(1) == "" || c.in(2) == "" {
-		return c.fail("queries, keys and values packed in one input are not covered")
+		return c.not("queries, keys and values packed in one input are")
 	}
 	q, k, v := c.in(0), c.in(1), c.in(2)
 	if bias := c.in(3); bias != "" {
@@ -118,7 +141,7 @@ func multiHeadAttention(c *call) string {
 	filter := float64(n.Float("mask_filter_value", -10000))
 	if mask := c.in(4); mask != "" {
 		if c.rank(mask) != 2 {
-			return c.fail("a key padding mask of rank %d is not covered", len(c.Shape(mask)))
+			return c.not("a key padding mask of rank %d is", len(c.Shape(mask)))
 		}
 		padded := c.Equal(c.Unsqueeze(mask, 1, 2), c.as(c.Int(0), mask)) // [B,1,1,S]
 		s = c.Add(s, c.Where(padded, c.Float(filter, q), c.Float(0, q)))
@@ -126,7 +149,13 @@ func multiHeadAttention(c *call) string {
 	if n.Int("unidirectional", 0) != 0 {
 		s = c.causal(s, filter)
 	}
-	return c.merge(c.MatMul(c.Softmax(s, -1), v), true)
+	return []string{c.merge(c.MatMul(c.Softmax(s, -1), v), true)}
+}
+
+// not ends the derivation with what is not covered.
+func (c *call) not(format string, args ...any) []string {
+	c.fail(format+" not covered", args...)
+	return nil
 }
 
 // withBias adds the parts of a packed bias [(h·d)+(h·d)+(h·dv)].
@@ -157,7 +186,7 @@ func (c *call) heads(x string, h int64) (split string, flat bool) {
 // merge undoes heads.
 func (c *call) merge(x string, flat bool) string {
 	if !flat {
-		return c.Identity(x)
+		return x
 	}
 	return c.ReshapeTo(c.Transpose(x, 0, 2, 1, 3), 0, 0, -1)
 }

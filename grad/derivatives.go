@@ -98,8 +98,7 @@ var derivatives = map[string]derivative{
 	"Softmax":                      inputs(softmax),
 	"LogSoftmax":                   inputs(logSoftmax),
 	"SimplifiedLayerNormalization": inputs(rmsInput, rmsScale),
-	"com.microsoft.SkipSimplifiedLayerNormalization": inputs(unb(skipRMSInput), unb(skipRMSInput), skipRMSScale, unb(skipRMSInput)),
-	"LayerNormalization":                             inputs(normInput, normScale, normBias),
+	"LayerNormalization":           inputs(normInput, normScale, normBias),
 
 	// Losses. (derive_loss.go)
 	"SoftmaxCrossEntropyLoss":   inputs(crossEntropy),

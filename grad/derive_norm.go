@@ -15,7 +15,7 @@ func logSoftmax(c *call) string {
 }
 
 // RMS norm, T5's layer norm: y = x·r·w, where r = (mean(x²) + ε)^(−½) is the
-// node's second output (its third, where a skip is added first). With t = g·w:
+// node's second output. With t = g·w:
 //
 //	dx = r·t − x·r³·mean(t·x)
 //	dw = Σ g·x·r
@@ -23,49 +23,27 @@ func logSoftmax(c *call) string {
 // What the loss makes of r itself arrives as the gradient s in it; since
 // dr/dx = −r³·x/n, it joins the mean as s/n.
 
-func rmsInput(c *call) string { return c.rms(c.x, c.in(1), c.out(1), c.gradient(1)) }
-
-func rmsScale(c *call) string { return c.rmsWeight(c.x, c.in(1), c.out(1)) }
-
-// skipRMSInput is the gradient in a summand of SkipSimplifiedLayerNorm, whose
-// fourth output is the sum.
-func skipRMSInput(c *call) string {
-	d := c.rms(c.out(3), c.in(2), c.out(2), c.gradient(2))
-	switch sum := c.gradient(3); {
-	case d == "":
-		return sum
-	case sum != "":
-		return c.Add(d, sum)
-	}
-	return d
-}
-
-func skipRMSScale(c *call) string { return c.rmsWeight(c.out(3), c.in(2), c.out(2)) }
-
-// rms is dx.
-func (c *call) rms(x, w, inv, s string) string {
-	if c.g == "" && s == "" {
-		return ""
-	}
-	r := c.as(inv, x)
+func rmsInput(c *call) string {
+	x, r, s := c.x, c.as(c.out(1), c.x), c.gradient(1)
 	cube := c.Mul(c.Mul(r, r), r)
-	if c.g == "" {
-		return c.Neg(c.Mul(x, c.Mul(cube, c.overCount(c.as(s, x), x, inv))))
-	}
-	t := c.Mul(c.as(c.g, x), c.as(w, x))
-	mean := c.ReduceMean(c.Mul(t, x), true, c.normAxes(x)...)
+	along := ""
 	if s != "" {
-		mean = c.Add(mean, c.overCount(c.as(s, x), x, inv))
+		along = c.overCount(c.as(s, x), x, r)
 	}
-	return c.Sub(c.Mul(t, r), c.Mul(x, c.Mul(cube, mean)))
+	if c.g == "" {
+		return c.Neg(c.Mul(x, c.Mul(cube, along)))
+	}
+	t := c.Mul(c.as(c.g, x), c.as(c.in(1), x))
+	along = c.sum(c.ReduceMean(c.Mul(t, x), true, c.normAxes()...), along)
+	return c.Sub(c.Mul(t, r), c.Mul(x, c.Mul(cube, along)))
 }
 
-// rmsWeight is dw.
-func (c *call) rmsWeight(x, w, inv string) string {
+func rmsScale(c *call) string {
 	if c.g == "" {
 		return ""
 	}
-	return c.as(c.perFeature(c.Mul(c.Mul(c.as(c.g, x), x), c.as(inv, x)), w), w)
+	x, w := c.x, c.in(1)
+	return c.as(c.perFeature(c.Mul(c.Mul(c.as(c.g, x), x), c.as(c.out(1), x)), w), w)
 }
 
 // Layer norm: y = x̂·w + b, x̂ = (x − μ)·r, where μ and r = (var(x) + ε)^(−½) are
@@ -82,7 +60,7 @@ func normInput(c *call) string {
 	var tr, along, shift string
 	if c.g != "" {
 		t := c.Mul(c.g, c.in(1))
-		axes := c.normAxes(x)
+		axes := c.normAxes()
 		tr = c.Mul(t, r)
 		along = c.ReduceMean(c.Mul(t, c.normed(mean, r)), true, axes...)
 		shift = c.Mul(r, c.ReduceMean(t, true, axes...))
@@ -139,10 +117,10 @@ func (c *call) perFeature(d, w string) string {
 }
 
 // normAxes returns the axes that a norm goes over: its axis and those after.
-func (c *call) normAxes(x string) []int64 {
+func (c *call) normAxes() []int64 {
 	axis := c.node.Int("axis", -1)
 	if axis < 0 {
 		return span(axis, 0)
 	}
-	return span(axis, int64(c.rank(x)))
+	return span(axis, int64(c.rank(c.x)))
 }

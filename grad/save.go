@@ -8,11 +8,10 @@ import (
 
 // saved has the optional outputs that formulas read, by operator.
 var saved = map[string][]int{
-	"SimplifiedLayerNormalization":                   {1},    // r = 1/rms(x)
-	"com.microsoft.SkipSimplifiedLayerNormalization": {2, 3}, // r, input + skip
-	"LayerNormalization":                             {1, 2}, // mean, 1/σ
-	"SoftmaxCrossEntropyLoss":                        {1},    // log-probabilities
-	"Dropout":                                        {1},    // mask
+	"SimplifiedLayerNormalization": {1},    // r = 1/rms(x)
+	"LayerNormalization":           {1, 2}, // mean, 1/σ
+	"SoftmaxCrossEntropyLoss":      {1},    // log-probabilities
+	"Dropout":                      {1},    // mask
 }
 
 // save lets the nodes that take part in the gradient hand out what their
