@@ -57,7 +57,7 @@ func Open(ctx context.Context, ref string, opts Options) (*Model, error) {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.cache == "" {
-		dir, err := defaultCache()
+		dir, err := CacheDir()
 		if err != nil {
 			return nil, err
 		}
@@ -75,8 +75,10 @@ func Open(ctx context.Context, ref string, opts Options) (*Model, error) {
 	return m, nil
 }
 
-// defaultCache returns the folder for derived files.
-func defaultCache() (string, error) {
+// CacheDir returns the folder that holds derived files unless [Options] names
+// another: the environment's SOFTPROMPT_CACHE, else softprompt in the user's
+// cache folder.
+func CacheDir() (string, error) {
 	if dir := os.Getenv("SOFTPROMPT_CACHE"); dir != "" {
 		return dir, nil
 	}

@@ -138,18 +138,18 @@ func rename(name string) func(*testing.T, string) {
 
 func TestDefaultCache(t *testing.T) {
 	t.Setenv("SOFTPROMPT_CACHE", "/some/where")
-	if dir, err := defaultCache(); err != nil || dir != "/some/where" {
+	if dir, err := CacheDir(); err != nil || dir != "/some/where" {
 		t.Error(dir, err)
 	}
 	t.Setenv("SOFTPROMPT_CACHE", "")
 	t.Setenv("XDG_CACHE_HOME", "/xdg")
 	t.Setenv("HOME", "/home/x")
-	if dir, err := defaultCache(); err != nil || filepath.Base(dir) != "softprompt" {
+	if dir, err := CacheDir(); err != nil || filepath.Base(dir) != "softprompt" {
 		t.Error(dir, err)
 	}
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
-	if dir, err := defaultCache(); err == nil {
+	if dir, err := CacheDir(); err == nil {
 		t.Error(dir)
 	} else {
 		wantError(t, err, "cache folder", "hint:SOFTPROMPT_CACHE")
