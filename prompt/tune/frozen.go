@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx"
+	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
 )
@@ -17,6 +19,15 @@ import (
 // methods has the ways of adapting a model, by name.
 var methods = map[string]func(c models.Config) *prompt.Method{
 	"prompt-tuning": func(c models.Config) *prompt.Method { return prompt.PromptTuning(c.DModel) },
+}
+
+// NewMethod returns the method of a name for a model.
+func NewMethod(name string, c models.Config) (*prompt.Method, error) {
+	newMethod := methods[name]
+	if newMethod == nil {
+		return nil, hint.Wrap(fmt.Errorf("there is no method %q", name), "methods: %s", strings.Join(methodNames(), ", "))
+	}
+	return newMethod(c), nil
 }
 
 func methodNames() []string { return slices.Sorted(maps.Keys(methods)) }
@@ -93,11 +104,9 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *models.Model, opts FreezeOp
 		sessions: map[graph]*ort.Session{},
 	}
 	if opts.Method != "" {
-		newMethod := methods[opts.Method]
-		if newMethod == nil {
-			return nil, fmt.Errorf("no method named %q", opts.Method)
+		if f.Method, err = NewMethod(opts.Method, m.Config); err != nil {
+			return nil, err
 		}
-		f.Method = newMethod(m.Config)
 		f.spec.Method = f.Method
 	}
 	return f, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"path/filepath"
 
 	"softprompt/models"
 	"softprompt/onnx/hint"
@@ -49,8 +50,8 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 	}
 	ref := opts.Model
 	if ref == "" {
-		if ref = p.Meta.BaseModel; ref == "" {
-			return nil, hint.Wrap(fmt.Errorf("prompt %s does not say which model it is for", path), "name it with --model")
+		if ref, err = ModelOf(path, p); err != nil {
+			return nil, err
 		}
 	}
 	m, err := models.Open(ctx, ref, models.Options{CacheDir: opts.Cache, Log: opts.Log})
@@ -83,6 +84,21 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 	}
 	out.judge, err = out.NewJudge(task, maxInput, maxTarget)
 	return out, err
+}
+
+// ModelOf returns the reference of the model that a prompt in a file or folder
+// is for: what the run that it lies in was started with, else the name that
+// its file gives, which is a reference for embedded models only.
+func ModelOf(path string, p *prompt.Prompt) (string, error) {
+	for _, dir := range []string{path, filepath.Dir(path)} {
+		if s, err := ReadSettings(dir); err == nil {
+			return s.Model, nil
+		}
+	}
+	if p.Meta.BaseModel == "" {
+		return "", hint.Wrap(fmt.Errorf("prompt %s does not say which model it is for", path), "name it with --model")
+	}
+	return p.Meta.BaseModel, nil
 }
 
 // promptTask returns the task that a prompt answers, with its template and

@@ -204,7 +204,7 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 	if err := createFolder(opts.Out, s); err != nil {
 		return nil, err
 	}
-	st := &state{progress: progress{Version: stateVersion, Best: bestStep{Step: -1}, Settings: s}, current: start.Tensors}
+	st := &state{progress: progress{Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: s}, current: start.Tensors}
 	return u.run(ctx, st, opts)
 }
 

@@ -20,14 +20,15 @@ import (
 // progress is how far a run has come, but for its tensors. With them it is all
 // that a later process needs to go on to the same end, byte for byte.
 type progress struct {
-	Version int      `json:"version"`
-	Step    int      `json:"step"` // updates made
-	Stopped bool     `json:"stopped"`
-	Best    bestStep `json:"best"`
-	Stale   int      `json:"stale"` // evaluations since the best one
-	Score   float64  `json:"score"` // last one on the rows held out
-	Since   sums     `json:"since"` // since the last logged step
-	Logs    logSizes
+	Version   int      `json:"version"`
+	Step      int      `json:"step"` // updates made
+	Stopped   bool     `json:"stopped"`
+	Best      bestStep `json:"best"`
+	Stale     int      `json:"stale"`     // evaluations since the best one
+	Evaluated int      `json:"evaluated"` // the step of the last evaluation, −1 before the first
+	Score     float64  `json:"score"`     // last one on the rows held out
+	Since     sums     `json:"since"`     // since the last logged step
+	Logs      logSizes
 	// Seconds spent in training, over all processes. Not part of any result.
 	Seconds float64 `json:"seconds"`
 	// Settings are those that the run was started with.

@@ -85,31 +85,33 @@ func (t *trainer) train(ctx context.Context) (err error) {
 		}
 		err = fmt.Errorf("%w after step %d: %w", ErrStopped, t.Step, ctx.Err())
 	}()
-	if t.Best.Step < 0 {
-		if err := t.evaluate(ctx); err != nil {
-			return err
+	for {
+		if t.due() {
+			if err := t.evaluate(ctx); err != nil {
+				return err
+			}
 		}
-	}
-	for t.Step < t.settings.Steps && !t.Stopped {
+		if t.Step == t.settings.Steps || t.Stopped {
+			return nil
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := t.step(ctx); err != nil {
 			return err
 		}
-		last := t.Step == t.settings.Steps
-		if t.Step%t.settings.LogEvery == 0 || last {
+		if t.Step%t.settings.LogEvery == 0 || t.Step == t.settings.Steps {
 			if err := t.log(); err != nil {
 				return err
 			}
 		}
-		if t.Step%t.settings.EvalEvery == 0 || last {
-			if err := t.evaluate(ctx); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
+}
+
+// due tells whether the prompt is to be scored before anything else. A run
+// that stopped on the way to a score makes up for it when it resumes.
+func (t *trainer) due() bool {
+	return t.Evaluated != t.Step && (t.Step%t.settings.EvalEvery == 0 || t.Step == t.settings.Steps)
 }
 
 // step makes one update. The batch goes through the model in passes of
@@ -213,7 +215,7 @@ func (t *trainer) evaluate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("scoring the rows held out: %w", err)
 	}
-	t.Score = ev.Score
+	t.Score, t.Evaluated = ev.Score, t.Step
 	line := evalLine{Step: t.Step, Score: ev.Score, Loss: ev.Loss, Best: t.Best.better(ev.Score, ev.Loss)}
 	t.Stale++
 	if line.Best {
