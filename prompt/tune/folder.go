@@ -29,6 +29,7 @@ const (
 // createFolder makes the folder of a new run, with its settings in it. A
 // folder that has something in it already is left alone.
 func createFolder(dir string, s Settings) error {
+	sweep(dir) // a start that was killed left at most that
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -41,10 +42,33 @@ func createFolder(dir string, s Settings) error {
 		}
 		return hint.Wrap(err, "give --out a folder that does not exist yet")
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("starting a run: %w", err)
+	}
+	// The settings come first: with them a run can be resumed, whatever else
+	// it lacks.
+	if err := WriteSettings(filepath.Join(dir, ConfigFile), s); err != nil {
+		return err
+	}
+	return makeStateFolder(dir)
+}
+
+func makeStateFolder(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(stateFile)), 0o755); err != nil {
 		return fmt.Errorf("starting a run: %w", err)
 	}
-	return WriteSettings(filepath.Join(dir, ConfigFile), s)
+	return nil
+}
+
+// sweep removes the temporary files that a process left which was killed while
+// it saved.
+func sweep(dir string) {
+	for _, file := range []string{ConfigFile, PromptFile, CurveFile, stateFile} {
+		left, _ := filepath.Glob(filepath.Join(dir, filepath.Dir(file), "."+filepath.Base(file)+".tmp-*"))
+		for _, path := range left {
+			os.Remove(path)
+		}
+	}
 }
 
 // WriteSettings writes settings as YAML.

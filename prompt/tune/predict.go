@@ -90,10 +90,12 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 // is for: what the run that it lies in was started with, else the name that
 // its file gives, which is a reference for embedded models only.
 func ModelOf(path string, p *prompt.Prompt) (string, error) {
-	for _, dir := range []string{path, filepath.Dir(path)} {
-		if s, err := ReadSettings(dir); err == nil {
-			return s.Model, nil
-		}
+	dir := path
+	if filepath.Base(path) == PromptFile {
+		dir = filepath.Dir(path)
+	}
+	if s, err := ReadSettings(dir); err == nil {
+		return s.Model, nil
 	}
 	if p.Meta.BaseModel == "" {
 		return "", hint.Wrap(fmt.Errorf("prompt %s does not say which model it is for", path), "name it with --model")

@@ -2,8 +2,11 @@ package tune
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -204,14 +207,23 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 	if err := createFolder(opts.Out, s); err != nil {
 		return nil, err
 	}
-	st := &state{progress: progress{Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: s}, current: start.Tensors}
-	return u.run(ctx, st, opts)
+	return u.begin(ctx, start, opts)
+}
+
+// begin runs from a first prompt.
+func (u *setup) begin(ctx context.Context, start *prompt.Prompt, opts Options) (*Result, error) {
+	first := progress{Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: u.settings}
+	return u.run(ctx, &state{progress: first, current: start.Tensors}, opts)
 }
 
 // Resume goes on with the run in a folder, from its last saved state, to the
 // same end as if it had never stopped.
 func Resume(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error) {
+	sweep(opts.Out)
 	st, err := loadState(opts.Out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return restart(ctx, rt, opts)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -221,6 +233,32 @@ func Resume(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error)
 	}
 	defer u.Close()
 	return u.run(ctx, st, opts)
+}
+
+// restart begins a run anew that was killed before it saved anything but its
+// settings.
+func restart(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error) {
+	s, err := ReadSettings(opts.Out)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(opts.Out, PromptFile)); err == nil {
+		return nil, hint.Wrap(fmt.Errorf("resuming run %s: it has a prompt, but no %s to go on from", opts.Out, stateFile),
+			"the prompt can be used as it is; to tune another, give a new --out")
+	}
+	u, err := newSetup(ctx, rt, s, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer u.Close()
+	start, err := u.initial()
+	if err != nil {
+		return nil, err
+	}
+	if err := makeStateFolder(opts.Out); err != nil {
+		return nil, err
+	}
+	return u.begin(ctx, start, opts)
 }
 
 // run trains from a state to the end and compares before and after.

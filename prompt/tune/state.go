@@ -3,9 +3,7 @@ package tune
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,7 +11,6 @@ import (
 
 	"softprompt/grad"
 	"softprompt/models"
-	"softprompt/onnx/hint"
 	"softprompt/prompt"
 )
 
@@ -103,9 +100,8 @@ func saveState(dir string, s *state) error {
 // loadState reads the state of a run folder.
 func loadState(dir string) (*state, error) {
 	path := filepath.Join(dir, stateFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, hint.Wrap(fmt.Errorf("resuming run %s: it has no %s", dir, stateFile),
-			"the run ended before its first step; remove the folder and start again")
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("resuming run %s: %w", dir, err)
 	}
 	ck, err := models.OpenSafetensors(path)
 	if err != nil {
