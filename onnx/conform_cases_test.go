@@ -142,6 +142,7 @@ var nodeCases = append(unaryCases(), []nodeCase{
 	{op: "com.microsoft.Attention", in: in(f(3, 5, 8), w(8, 20), w(20)),
 		attrs: attrs(heads, onnx.IntsAttr("qkv_hidden_sizes", 8, 8, 4))},
 	{op: "Attention", in: in(f(3, 2, 5, 8), f(3, 2, 6, 8), f(3, 2, 6, 4)), opset: 23},
+	{op: "Attention", in: in(f(3, 4, 5, 8), f(3, 2, 6, 8), f(3, 2, 6, 8), none, f(3, 2, 7, 8), f(3, 2, 7, 8)), outs: 4, opset: 23},
 	{op: "Attention", in: in(f(3, 5, 8), f(3, 6, 8), f(3, 6, 8)),
 		attrs: attrs(onnx.IntAttr("q_num_heads", 2), onnx.IntAttr("kv_num_heads", 2)), opset: 23},
 

@@ -75,39 +75,59 @@ func inferPackedAttention(c *call) error {
 	return nil
 }
 
-// inferAttention is the standard's operator: query [B,h,S,d], key [B,k,T,d],
-// value [B,k,T,v], or [B,S,h·d] and so on with the heads as attributes.
+// inferAttention is the standard's operator: query [B,h,S,d], key [B,g,T,d] and
+// value [B,g,T,v], or [B,S,h·d], [B,T,g·d] and [B,T,g·v] with h and g as
+// attributes. It also makes keys and values with the past ones before them,
+// and the scores [B,h,S,P+T].
 func inferAttention(c *call) error {
 	t, err := c.sameType(0, 1)
 	if err != nil {
 		return err
 	}
-	q, v := c.shape(0), c.shape(2)
+	for i := range c.out {
+		c.set(i, t, nil)
+	}
+	rank := len(c.shape(0))
 	for i := range 3 {
 		if err := c.wantRank(i, 3, 4); err != nil {
 			return err
 		}
-	}
-	out := unknowns(len(q))
-	switch {
-	case len(q) == 4 && len(v) == 4:
-		out = Shape{q[0], q[1], q[2], v[3]}
-	case len(q) == 3 && len(v) == 3:
-		heads, groups := c.Int("q_num_heads", 0), c.Int("kv_num_heads", 0)
-		if heads <= 0 || groups <= 0 {
-			return fmt.Errorf("operands of rank 3 need the attributes q_num_heads and kv_num_heads")
+		if c.shape(i) == nil {
+			return nil
 		}
-		out = Shape{q[0], q[1], v[2].Over(Size(groups)).Times(Size(heads))}
-	case q == nil || v == nil:
-		out = nil
-	default:
-		return fmt.Errorf("query of rank %d and value of rank %d", len(q), len(v))
+		if len(c.shape(i)) != rank {
+			return fmt.Errorf("operand %d has rank %d, the query %d", i, len(c.shape(i)), rank)
+		}
+	}
+	h, g := c.Int("q_num_heads", 0), c.Int("kv_num_heads", 0)
+	if rank == 3 && (h <= 0 || g <= 0) {
+		return fmt.Errorf("operands of rank 3 need the attributes q_num_heads and kv_num_heads")
+	}
+	q, key, value := byHead(c.shape(0), h), byHead(c.shape(1), g), byHead(c.shape(2), g)
+	out := Shape{q[0], q[1], q[2], value[3]}
+	if rank == 3 {
+		out = Shape{q[0], q[2], q[1].Times(value[3])}
+	}
+	for i, s := range []Shape{key, value} {
+		if past := c.shape(4 + i); c.has(4 + i) {
+			if s[2] = Unknown; len(past) == 4 {
+				s[2] = past[2].Plus(c.shape(1 + i)[rank-2])
+			}
+		}
 	}
 	c.set(0, t, out)
-	for i := 1; i < 4; i++ {
-		c.set(i, t, unknowns(4))
-	}
+	c.set(1, t, key)
+	c.set(2, c.dtype(2), value)
+	c.set(3, t, Shape{q[0], q[1], q[2], key[2]})
 	return nil
+}
+
+// byHead returns [B,S,h·d] as [B,h,S,d].
+func byHead(s Shape, heads int64) Shape {
+	if len(s) == 4 {
+		return append(Shape{}, s...)
+	}
+	return Shape{s[0], Size(heads), s[1], s[2].Over(Size(heads))}
 }
 
 // inferRelativeBias has a table [buckets,h] and two scalars, the lengths of

@@ -15,6 +15,7 @@ var makeOps = map[string]operator{
 	"RandomUniform":     {0, 0, inferRandom},
 	"RandomNormalLike":  {1, 1, inferLike},
 	"RandomUniformLike": {1, 1, inferLike},
+	"Bernoulli":         {1, 1, inferLike},
 }
 
 // inferConstant knows all forms but the sparse one.
