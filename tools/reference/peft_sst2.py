@@ -3,12 +3,13 @@
     python tools/reference/peft_sst2.py --model DIR --plan PLAN.safetensors... --out peft.json
     python tools/reference/peft_sst2.py --model DIR --data DIR --seeds 5 --out peft.json
 
-A plan fixes everything that is not the training itself; softprompt writes it (`softprompt train --dump-plan FILE`) and
+A plan fixes everything that is not the training itself; `go run ./tools/compare` writes it and
 README.md describes it. Without plans the script draws its own from the files of SST-2, one for each seed.
 
 AdamW on the mean loss over the batch's labels, float32, dropout 0. The prompt kept is the one with the best accuracy on
-the held-out training examples (the earlier of equals), by rank classification; its predictions for the development set
-go into the JSON, example by example, for a paired bootstrap.
+the held-out training examples, the start included, by rank classification; of equals the one with the lower loss, which
+is how softprompt chooses. Its predictions for the development set go into the JSON, example by example, for a paired
+bootstrap.
 """
 
 import argparse
@@ -107,10 +108,10 @@ def trim(ids, value=0):
 
 @torch.no_grad()
 def rank(wrapped, input_ids, candidates, rows=64):
-    """The candidate of highest log-probability, its EOS included, for each text [N]; the first of equals."""
+    """The log-probability [N,C] of each candidate, its EOS included, for each text."""
     model, prompt = wrapped.base_model, peft_model.prompt_of(wrapped)
     wrapped.eval()
-    predictions = torch.empty(len(input_ids), dtype=torch.int64)
+    result = torch.empty(len(input_ids), len(candidates))
     by_length = (input_ids != 0).sum(1).argsort()
     for part in by_length.split(rows):
         ids = trim(input_ids[part])
@@ -123,13 +124,14 @@ def rank(wrapped, input_ids, candidates, rows=64):
             decoder_ids = model._shift_right(labels)
             out = model(encoder_outputs=(hidden,), attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False)
             scores.append(out.logits.log_softmax(-1).gather(-1, labels[..., None]).sum((1, 2)))
-        predictions[part] = torch.stack(scores, dim=1).argmax(1)
+        result[part] = torch.stack(scores, dim=1)
     wrapped.train()
-    return predictions
+    return result
 
 
-def accuracy(predictions, gold):
-    return 100 * (predictions == gold).double().mean().item()
+def accuracy(scores, gold):
+    """The share of texts whose likeliest candidate is the gold one; the first of equals counts."""
+    return 100 * (scores.argmax(1) == gold).double().mean().item()
 
 
 def train(folder, plan, adamw, eval_every):
@@ -139,29 +141,38 @@ def train(folder, plan, adamw, eval_every):
     optimizer = torch.optim.AdamW([prompt], **adamw)
     start = accuracy(rank(wrapped, plan["dev_input_ids"], plan["candidates"]), plan["dev_label"])
     steps, losses, held = len(plan["input_ids"]), [], []
-    best, best_prompt = (-1.0, 0), None
+    best, best_step, best_prompt = (-1.0, 0.0), 0, None
+
+    def look(step):
+        nonlocal best, best_step, best_prompt
+        scores = rank(wrapped, plan["held_input_ids"], plan["candidates"])
+        gold = plan["held_label"]
+        held.append([step, accuracy(scores, gold)])
+        now = (held[-1][1], scores.double().gather(1, gold[:, None]).mean().item())
+        if now > best:
+            best, best_step, best_prompt = now, step, prompt.detach().clone()
+
     began = time.monotonic()
+    look(0)
     for i in range(steps):
         losses.append(peft_model.step(wrapped, optimizer, trim(plan["input_ids"][i]), trim(plan["labels"][i], -100)))
         if (i + 1) % eval_every and i + 1 != steps:
             continue
-        score = accuracy(rank(wrapped, plan["held_input_ids"], plan["candidates"]), plan["held_label"])
-        held.append([i + 1, score])
-        if score > best[0]:
-            best, best_prompt = (score, i + 1), prompt.detach().clone()
-        print(f"  step {i + 1} loss {sum(losses[-eval_every:]) / len(losses[-eval_every:]):.4f} held-out {score:.2f}", file=sys.stderr)
+        look(i + 1)
+        recent = losses[-eval_every:]
+        print(f"  step {i + 1} loss {sum(recent) / len(recent):.4f} held-out {held[-1][1]:.2f}", file=sys.stderr)
     seconds = time.monotonic() - began
     with torch.no_grad():
         prompt.copy_(best_prompt)
-    predictions = rank(wrapped, plan["dev_input_ids"], plan["candidates"])
+    scores = rank(wrapped, plan["dev_input_ids"], plan["candidates"])
     return {
         "start_accuracy": start,
-        "dev_accuracy": accuracy(predictions, plan["dev_label"]),
-        "best_step": best[1],
+        "dev_accuracy": accuracy(scores, plan["dev_label"]),
+        "best_step": best_step,
         "held_accuracy": held,
         "losses": losses,
         "seconds": seconds,
-        "predictions": predictions.tolist(),
+        "predictions": scores.argmax(1).tolist(),
         "gold": plan["dev_label"].tolist(),
     }
 
