@@ -1,0 +1,43 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions(t.Context(), []string{"-sizes", "small", "-peers", "softprompt, peft", "-out", "x.json", "-rounds", "3", "-python", "py"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.command != "go run ./tools/bench -peers=softprompt, peft -rounds=3 -sizes=small" {
+		t.Errorf("command %q: it names what changes the numbers and no paths", o.command)
+	}
+	if len(o.sizes) != 1 || len(o.peers) != 2 || o.peers[1].dtype != "float32" || o.shape != (shape{100, 128, 4, 16}) || o.threads != 2 || o.dropout != 0 {
+		t.Errorf("options %+v", o)
+	}
+	cmd, err := o.peers[1].command(t.Context(), "DIR", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "py -W ignore tools/reference/bench_peft.py --dtype float32 --model DIR --threads 2 --optimizer adamw --dropout 0"
+	if got := strings.Join(cmd.Args, " "); got != want {
+		t.Errorf("PEFT is started by\n%s, want\n%s", got, want)
+	}
+	if !strings.Contains(strings.Join(cmd.Env, " "), "OMP_NUM_THREADS=2") {
+		t.Error("PEFT may take more threads than it was given")
+	}
+	cmd, err = o.peers[0].command(t.Context(), "DIR", o)
+	if err != nil || cmd.Args[1] != "step" || strings.Join(cmd.Args[2:], " ") != "--model DIR --threads 2 --optimizer adamw --dropout 0" {
+		t.Errorf("softprompt is started by %v, %v", cmd, err)
+	}
+}
+
+func TestOptionsRefuse(t *testing.T) {
+	for _, args := range []string{"-peers jax", "-peers=", "-rounds 0", "-warmup 0", "-optimizer sgd", "small", "-nonsense"} {
+		if _, err := parseOptions(t.Context(), strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%q is taken", args)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"softprompt/export"
+	"softprompt/models"
+	"softprompt/onnx"
+	"softprompt/prompt"
+)
+
+func TestCountProducts(t *testing.T) {
+	tests := []struct {
+		name  string
+		build func(b *onnx.Builder) string
+		want  int64
+	}{
+		{"a matrix by a weight", func(b *onnx.Builder) string {
+			return b.MatMul(b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Size(3)), b.Input("w", onnx.Float32, onnx.Size(3), onnx.Size(5)))
+		}, 2 * 7 * 3 * 5},
+		{"a batch of positions by a weight stored [out,in]", func(b *onnx.Builder) string {
+			return b.FusedMatMul(b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(3)), b.Input("w", onnx.Float32, onnx.Size(5), onnx.Size(3)), false, true, 1)
+		}, 2 * (7 * 11) * 3 * 5},
+		{"scores of attention", func(b *onnx.Builder) string {
+			q := b.Input("q", onnx.Float32, onnx.Sym("B"), onnx.Size(2), onnx.Sym("S"), onnx.Size(4))
+			k := b.Input("k", onnx.Float32, onnx.Sym("B"), onnx.Size(2), onnx.Sym("S"), onnx.Size(4))
+			return b.FusedMatMul(q, k, false, true, 1)
+		}, 2 * (7 * 2) * 11 * 4 * 11},
+		{"the left side transposed", func(b *onnx.Builder) string {
+			return b.FusedMatMul(b.Input("x", onnx.Float32, onnx.Sym("S"), onnx.Size(3)), b.Input("y", onnx.Float32, onnx.Sym("S"), onnx.Size(5)), true, false, 0.5)
+		}, 2 * 3 * 11 * 5},
+		{"a Gemm, transposed", func(b *onnx.Builder) string {
+			return b.Gemm(b.Input("x", onnx.Float32, onnx.Sym("S"), onnx.Size(3)), b.Input("y", onnx.Float32, onnx.Size(5), onnx.Sym("S")), true, true)
+		}, 2 * 3 * 11 * 5},
+		{"a vector", func(b *onnx.Builder) string {
+			return b.MatMul(b.Input("x", onnx.Float32, onnx.Size(3)), b.Input("w", onnx.Float32, onnx.Size(3), onnx.Size(5)))
+		}, 2 * 3 * 5},
+		{"one left side for a batch of right ones", func(b *onnx.Builder) string {
+			return b.MatMul(b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(3)), b.Input("y", onnx.Float32, onnx.Sym("B"), onnx.Size(3), onnx.Size(5)))
+		}, 2 * 7 * 2 * 3 * 5},
+		{"sizes known after a reshape", func(b *onnx.Builder) string {
+			x := b.Reshape(b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(6)), b.Ints(0, -1, 3))
+			return b.MatMul(x, b.Input("w", onnx.Float32, onnx.Size(3), onnx.Size(5)))
+		}, 2 * (7 * 22) * 3 * 5},
+		{"no product", func(b *onnx.Builder) string {
+			return b.Relu(b.Input("x", onnx.Float32, onnx.Sym("B")))
+		}, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := onnx.NewBuilder(onnx.NewModel("test"))
+			b.Output("out", test.build(b))
+			if err := b.Err(); err != nil {
+				t.Fatal(err)
+			}
+			w, err := count(b.Model, map[string]int64{"B": 7, "S": 11})
+			if err != nil || w != (work{Forward: test.want}) {
+				t.Errorf("got %+v, %v; want %d forward", w, err, test.want)
+			}
+		})
+	}
+}
+
+func TestCountTellsBackwardFromForward(t *testing.T) {
+	b := onnx.NewBuilder(onnx.NewModel("test"))
+	x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(3))
+	y := b.MatMul(x, b.Input("w", onnx.Float32, onnx.Size(3), onnx.Size(5)))
+	b.From = "forward"
+	b.Output("z", b.FusedMatMul(y, y, false, true, 1))
+	w, err := count(b.Model, nil)
+	if want := (work{2 * 2 * 3 * 5, 2 * 2 * 5 * 2}); err != nil || w != want || w.total() != 100 {
+		t.Errorf("got %+v, %v; want %+v", w, err, want)
+	}
+}
+
+func TestCountRefuses(t *testing.T) {
+	tests := []struct {
+		name, want string
+		build      func(b *onnx.Builder) string
+	}{
+		{"a size without a value", "size Q has no value", func(b *onnx.Builder) string {
+			return b.Relu(b.Input("x", onnx.Float32, onnx.Sym("Q")))
+		}},
+		{"an operator with products inside", "Einsum", func(b *onnx.Builder) string {
+			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(2))
+			return b.Op("Einsum", []string{x, x}, onnx.StringAttr("equation", "ij,jk->ik"))
+		}},
+		{"a product of unknown size", "not known", func(b *onnx.Builder) string {
+			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(2))
+			rows := b.Op("NonZero", []string{x})
+			return b.MatMul(b.Op("Cast", []string{rows}, onnx.IntAttr("to", int64(onnx.Float32))), b.Input("w", onnx.Float32, onnx.Size(2), onnx.Size(2)))
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := onnx.NewBuilder(onnx.NewModel("test"))
+			b.Output("out", test.build(b))
+			if err := b.Err(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := count(b.Model, nil); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestCountT5 holds the count of a whole train graph against the sum that the
+// paper's description of T5 gives.
+func TestCountT5(t *testing.T) {
+	m, err := models.Open(t.Context(), "tiny", models.Options{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	weights, err := m.Float32File(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := export.Train(export.Spec{Config: m.Config, Weights: weights, Method: prompt.PromptTuning(m.Config.DModel)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shape{Prompt: 5, Input: 9, Targets: 3, Batch: 2}
+	w, err := count(g, s.sizes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Config
+	d, inner, ff, b := int64(c.DModel), int64(c.InnerDim()), int64(c.DFF), s.Batch
+	e, n := s.Prompt+s.Input, s.Targets // positions of encoder and decoder in a row
+	matrices := int64(2)                // of a feed-forward layer
+	if c.Gated {
+		matrices = 3
+	}
+	linear := func(rows, in, out int64) int64 { return 2 * rows * in * out }
+	attention := func(queries, keys int64) int64 { return 2 * linear(b*queries, inner, keys) }
+	projections := func(rows int64) int64 { return linear(b*rows, d, inner) }
+	feedForward := func(rows int64) int64 { return matrices * linear(b*rows, d, ff) }
+
+	encoder := int64(c.NumLayers) * (4*projections(e) + attention(e, e) + feedForward(e))
+	decoder := int64(c.NumDecoderLayers) * (4*projections(n) + attention(n, n) + 2*projections(n) + 2*projections(e) + attention(n, e) + feedForward(n))
+	head := linear(b*n, d, int64(c.VocabSize))
+	if want := encoder + decoder + head; w.Forward != want {
+		t.Errorf("forward is %d, want %d", w.Forward, want)
+	}
+	// A frozen weight costs one product backward, one of attention two; the
+	// first layer of the decoder's own attention sees nothing of the prompt.
+	if low, high := w.Forward*9/10, w.Forward*2; w.Backward < low || w.Backward > high {
+		t.Errorf("backward is %d, want %d to %d", w.Backward, low, high)
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A peer is a process that trains one model, driven line by line. It says
+// ready when the model is loaded, answers each line "step" by one training
+// step, and says what memory it took when its standard input ends.
+// tools/reference/bench_peft.py is PEFT's peer and step.go softprompt's.
+
+// ready is the first line of a peer.
+type ready struct {
+	Ready     float64 `json:"ready"` // seconds to load the model
+	DType     string  `json:"dtype"` // of the frozen weights
+	Threads   int     `json:"threads"`
+	Optimizer string  `json:"optimizer"`
+	Dropout   float64 `json:"dropout"`
+	Batch     []int64 `json:"batch"` // [B,S]
+	Targets   int64   `json:"targets"`
+	Prompt    []int64 `json:"prompt"` // [P,d]
+	Attention string  `json:"attention,omitempty"`
+	Torch     string  `json:"torch,omitempty"`
+	Runtime   string  `json:"onnxruntime,omitempty"`
+}
+
+// stepped answers a step: forward, backward and update.
+type stepped struct {
+	Seconds float64 `json:"seconds"`
+	Loss    float64 `json:"loss"` // before the update
+}
+
+// memory is the last line of a peer, in bytes.
+type memory struct {
+	Peak      int64 `json:"peak_rss_bytes"`
+	Resident  int64 `json:"rss_bytes"`
+	Anonymous int64 `json:"anonymous_bytes"`
+	File      int64 `json:"file_bytes"` // mapped files, weights among them
+}
+
+// serve is the other end of the protocol: it says hello, runs step for each
+// line and memory at the end.
+func serve(in io.Reader, out io.Writer, hello ready, step func() (stepped, error), end func() (memory, error)) error {
+	w := json.NewEncoder(out)
+	if err := w.Encode(hello); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		if lines.Text() != "step" {
+			return fmt.Errorf("unknown command %q: want step", lines.Text())
+		}
+		s, err := step()
+		if err != nil {
+			return err
+		}
+		if err := w.Encode(s); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	m, err := end()
+	if err != nil {
+		return err
+	}
+	return w.Encode(m)
+}
+
+// decodeLine reads one line into v. Every field of the line is to be one of
+// v's, so that an answer is never taken for another.
+func decodeLine(r *bufio.Reader, v any) error {
+	line, err := r.ReadBytes('\n')
+	if errors.Is(err, io.EOF) && len(line) == 0 {
+		return errors.New("it ended before it answered")
+	}
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("it answered %q: %w", line, err)
+	}
+	return nil
+}
