@@ -1,6 +1,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 
 	"softprompt/grad"
@@ -11,6 +12,9 @@ import (
 // gradient of the loss in each trainable of the method (or in inputs_embeds).
 // Labels [B,T] that are −100 are ignored.
 func Train(spec Spec) (*onnx.Model, error) {
+	if spec.Prompt != nil {
+		return nil, errors.New("exporting graph train: a prompt that is built in cannot be trained")
+	}
 	standard := spec.Standard
 	spec.Standard = false // lowered once, gradient and all
 	g, err := newGraph("train", spec)

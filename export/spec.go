@@ -18,6 +18,9 @@ type Spec struct {
 	Weights *models.Checkpoint
 	// Method adapts the model; nil leaves it as it is.
 	Method *prompt.Method
+	// Prompt is built into the graph, if it is not nil: what the method
+	// trains becomes a constant, and its inputs are gone.
+	Prompt *prompt.Prompt
 	// Dropout adds the inputs that carry dropout masks to a train graph.
 	Dropout bool
 	// ZLoss is the factor of (log Z)² in the loss; 0 leaves it out. The

@@ -57,6 +57,10 @@ func (g *t5) methodInputs() {
 	if len(g.Method.Trainables) == 0 {
 		return
 	}
+	if g.Spec.Prompt != nil {
+		g.bake(g.Spec.Prompt)
+		return
+	}
 	k := onnx.Sym("K")
 	for _, t := range g.Method.Trainables {
 		g.Input(t.Input, onnx.Float32, append([]onnx.Dim{k}, t.Shape...)...)
