@@ -149,7 +149,7 @@ func noDerivative(n *onnx.Node) error {
 			"fold or inline it first; ONNX Runtime's offline optimiser does so for an If with a constant condition")
 	}
 	return hint.Wrap(fmt.Errorf("the operator has no derivative here"),
-		"write it with operators that have one, or take the gradient in a value behind it; grad.Operators lists them")
+		"write it with operators that have one (grad.Operators lists them), or ask for the gradient in a value after it")
 }
 
 // flowsThrough tells whether a gradient arrives at the node that can go on to
