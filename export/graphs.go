@@ -118,7 +118,6 @@ func Decode(spec Spec) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.checkActivation()
 	g.at("decoder", -1, "")
 	b, l, e := onnx.Sym("B"), onnx.Sym("L"), onnx.Sym("E")
 	h, dkv := onnx.Size(int64(g.cfg.NumHeads)), onnx.Size(int64(g.cfg.DKV))
@@ -142,7 +141,10 @@ func Decode(spec Spec) (*onnx.Model, error) {
 		g.Fill(g.Concat(0, g.SizesOf(in.ids, 0, 1), g.Ints(1)), 1, onnx.Float32)) // [B,L+1]
 	keys := g.positions(presentMask)
 	last := g.SliceTo(keys, -1, onnx.End, 0) // the query stands last
-	in.bias = g.Add(g.decoderPositions(last, keys), g.Unsqueeze(g.maskBias(presentMask), 1, 2))
+	absent := g.Unsqueeze(g.maskBias(presentMask), 1, 2)
+	in.bias = g.layerBias("decoder", func(table string) string {
+		return g.Add(g.positionBias(table, last, keys, false), absent)
+	})
 	in.crossBias = g.Unsqueeze(g.maskBias(mask), 1, 2)
 	in.join = func(i int, k, v string) (string, string) {
 		k = g.Concat(2, g.Gather(pastKeys[i], beam, 0), k)

@@ -51,6 +51,9 @@ func newGraph(name string, spec Spec) (*t5, error) {
 	if spec.Weights == nil {
 		return nil, errors.New("exporting a graph: the spec has no weights")
 	}
+	if activations[spec.Config.Activation] == nil {
+		return nil, fmt.Errorf("exporting a graph: no activation named %q", spec.Config.Activation)
+	}
 	if spec.Embeds && spec.Method != nil {
 		return nil, fmt.Errorf("exporting a graph: inputs_embeds and method %s exclude each other", spec.Method.Name)
 	}

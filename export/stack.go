@@ -11,23 +11,22 @@ import (
 // returns the hidden states [B,E,d] after the final norm and the mask [B,E],
 // where E is P+S with a prompt laid before the input.
 func (g *t5) encoder() (states, mask string) {
-	g.checkActivation()
 	g.at("encoder", -1, "")
 	x, mask := g.encoderInput()
-	if g.Spec.Dropout {
-		g.addDropout(g.Shape(mask)[1])
+	if shape := g.Shape(mask); g.Spec.Dropout && len(shape) == 2 {
+		g.addDropout(shape[1])
 	}
 	x = g.drop(hidden, x)
 
 	positions := g.positions(mask)
-	bias := g.positionBias("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
-		positions, positions, true)
-	bias = g.Add(bias, g.Unsqueeze(g.maskBias(mask), 1, 2)) // [B,h,E,E]
-
+	padding := g.Unsqueeze(g.maskBias(mask), 1, 2) // [B,1,1,E]
+	bias := g.layerBias("encoder", func(table string) string {
+		return g.Add(g.positionBias(table, positions, positions, true), padding) // [B,h,E,E]
+	})
 	for i := range g.cfg.NumLayers {
 		layer := fmt.Sprintf("encoder.block.%d.layer", i)
 		x = g.layerInput("encoder", i, x)
-		x = g.selfAttention("encoder", i, layer+".0", x, func(k, v string) (string, string, string) { return k, v, bias })
+		x = g.selfAttention("encoder", i, layer+".0", x, func(k, v string) (string, string, string) { return k, v, bias(i) })
 		x = g.feedForward(x, i, "encoder", layer+".1")
 	}
 	g.at("encoder", -1, "")
@@ -103,8 +102,9 @@ func (g *t5) crossKeysValues(states string) (k, v []string) {
 // decoderInput is what a decoder pass starts from.
 type decoderInput struct {
 	ids string // [B,T]
-	// bias of the self-attention [B or 1,h,T,L], positions and visibility.
-	bias string
+	// bias of the self-attention [B or 1,h,T,L] in a layer: positions and
+	// visibility.
+	bias func(layer int) string
 	// cross has keys and values [B,h,E,d_kv] a layer, and crossBias [B,1,1,E]
 	// hides the encoder's padding.
 	crossKeys, crossValues []string
@@ -125,7 +125,7 @@ func (g *t5) decoder(in decoderInput) string {
 			if in.join != nil {
 				k, v = in.join(i, k, v)
 			}
-			return k, v, in.bias
+			return k, v, in.bias(i)
 		})
 		g.at("decoder", i, prompt.CrossAttention)
 		n := g.norm(x, layer+".1.layer_norm.weight")
@@ -136,19 +136,30 @@ func (g *t5) decoder(in decoderInput) string {
 	return g.drop(hidden, g.norm(x, "decoder.final_layer_norm.weight"))
 }
 
-// causalBias returns the self-attention bias [1,h,T,T] of a whole target:
-// positions, and nothing later visible.
-func (g *t5) causalBias(ids string) string {
+// causalBias returns the decoder's self-attention bias [1,h,T,T] of a whole
+// target: positions, and nothing later visible.
+func (g *t5) causalBias(ids string) func(layer int) string {
 	pos := g.positions(ids)
-	bias := g.decoderPositions(pos, pos)
 	visible := g.Cast(g.LessOrEqual(g.Unsqueeze(pos, 0), g.Unsqueeze(pos, 1)), onnx.Float32) // [T,T]
-	return g.Add(bias, g.maskBias(visible))
+	hidden := g.maskBias(visible)
+	return g.layerBias("decoder", func(table string) string {
+		return g.Add(g.positionBias(table, pos, pos, false), hidden)
+	})
 }
 
-// decoderPositions returns the decoder's position bias [1,h,Q,L].
-func (g *t5) decoderPositions(queries, keys string) string {
-	return g.positionBias("decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
-		queries, keys, false)
+// layerBias returns the self-attention bias of each layer of a stack, made
+// from its table by build: one that all layers share, or UMT5's one a layer.
+func (g *t5) layerBias(stack string, build func(table string) string) func(layer int) string {
+	made := map[int]string{}
+	return func(layer int) string {
+		if !g.cfg.PerLayerBias {
+			layer = 0
+		}
+		if made[layer] == "" {
+			made[layer] = build(fmt.Sprintf("%s.block.%d.layer.0.SelfAttention.relative_attention_bias.weight", stack, layer))
+		}
+		return made[layer]
+	}
 }
 
 // shiftRight returns what the decoder reads to predict labels [B,T]: the start
