@@ -33,10 +33,10 @@ var derivatives = map[string]derivative{
 	"Sin":        inputs(func(c *call) string { return c.Mul(c.g, c.Cos(c.x)) }),
 	"Cos":        inputs(func(c *call) string { return c.Neg(c.Mul(c.g, c.Sin(c.x))) }),
 	"Abs":        inputs(func(c *call) string { return c.Mul(c.g, c.Sign(c.x)) }),
-	"Max":        each(unb(firstEqual)),
-	"Min":        each(unb(firstEqual)),
+	"Max":        each(unb(extreme)),
+	"Min":        each(unb(extreme)),
 	"Clip": inputs(
-		func(c *call) string { return c.only(c.Equal(c.x, c.y), c.g) },
+		clip,
 		unb(func(c *call) string { return c.only(c.Less(c.x, c.in(1)), c.g) }),
 		unb(func(c *call) string { return c.only(c.Greater(c.x, c.in(2)), c.g) })),
 	"Where": inputs(nil,

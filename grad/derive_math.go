@@ -42,14 +42,49 @@ func (c *call) number(x string) (float64, bool) {
 	return 0, false
 }
 
-// firstEqual gives the gradient of an elementwise Max or Min to the operand
-// that it was taken from; of equal ones, to the first.
-func firstEqual(c *call) string {
-	chosen := c.Equal(c.in(c.i), c.y)
-	for j := range c.i {
-		chosen = c.And(chosen, c.Not(c.Equal(c.in(j), c.y)))
+// extreme gives the gradient of an elementwise Max or Min to the operand that
+// it was taken from; of equal ones, to the first. It compares operands with
+// each other and not with the result, which rounds differently where a half
+// type is computed through float32.
+func extreme(c *call) string {
+	chosen := ""
+	for j, other := range c.node.Inputs {
+		if j == c.i {
+			continue
+		}
+		wins := c.beats(c.in(c.i), other, c.i < j)
+		if chosen != "" {
+			wins = c.And(chosen, wins)
+		}
+		chosen = wins
+	}
+	if chosen == "" {
+		return c.g
 	}
 	return c.only(chosen, c.g)
+}
+
+// beats tells where a is what the node would choose of a and b.
+func (c *call) beats(a, b string, orTies bool) string {
+	if c.node.Op == "Min" {
+		a, b = b, a
+	}
+	if orTies {
+		return c.GreaterOrEqual(a, b)
+	}
+	return c.Greater(a, b)
+}
+
+// clip passes the gradient where x lies between the bounds or on one.
+func clip(c *call) string {
+	low, high, g := c.in(1), c.in(2), c.g
+	if low != "" {
+		g = c.only(c.GreaterOrEqual(c.x, low), g)
+	}
+	if high != "" {
+		g = c.only(c.LessOrEqual(c.x, high), g)
+	}
+	return g
 }
 
 // oneMinus is 1 − x.
