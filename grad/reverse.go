@@ -63,13 +63,22 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 		return nil, err
 	}
 	b := onnx.NewBuilder(m)
+	if s.seed != "" {
+		if namesOf(m)[s.seed] {
+			return nil, fmt.Errorf("the name of the seed, %s, is taken", s.seed)
+		}
+		m.Graph.Inputs = append(m.Graph.Inputs, onnx.Value{Name: s.seed, Type: b.Type(loss), Shape: b.Shape(loss)})
+		b = onnx.NewBuilder(m)
+	}
 	a, err := analyse(b, loss, wrt)
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{Builder: b, active: a, grads: map[string]string{}}
+	w := &walk{Builder: b, active: a, grads: map[string]string{loss: s.seed}}
 	forward := len(m.Graph.Nodes)
-	w.grads[loss] = w.start(loss, s.seed)
+	if s.seed == "" {
+		w.grads[loss] = w.one(loss)
+	}
 	for _, n := range slices.Backward(m.Graph.Nodes[:forward]) {
 		if err := w.node(n); err != nil {
 			return nil, err
@@ -88,14 +97,9 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 	return finish(b, forward, ends, wrt)
 }
 
-// start returns the gradient to begin with: ones in the shape of the loss, or
-// the graph input of the given name.
-func (w *walk) start(loss, seed string) string {
+// one returns the gradient of the loss in itself.
+func (w *walk) one(loss string) string {
 	shape := w.Shape(loss)
-	w.From = loss
-	if seed != "" {
-		return w.Input(seed, w.Type(loss), shape...)
-	}
 	for _, d := range shape {
 		if d.Size != 1 && d != onnx.Unknown {
 			w.Fail(hint.Wrap(fmt.Errorf("it has shape %v, want one element", shape),
@@ -103,6 +107,7 @@ func (w *walk) start(loss, seed string) string {
 			return ""
 		}
 	}
+	w.From = loss
 	return full(w.Builder, 1, loss)
 }
 
