@@ -23,6 +23,15 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	b := testBuilder()
+	for _, p := range patterns {
+		p.make(b)
+	}
+	rich, err := b.Model.Marshal()
+	if err != nil || b.Err() != nil {
+		f.Fatal(err, b.Err())
+	}
+	f.Add(rich)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Unmarshal(data, "")
 		if err != nil {

@@ -19,79 +19,82 @@ func testBuilder() *Builder {
 	return b
 }
 
-// TestSymbolicShapes walks through the patterns that exporters and gradients
-// write, and checks what is known of the result.
-func TestSymbolicShapes(t *testing.T) {
-	for _, c := range []struct {
-		name, want string
-		make       func(b *Builder) string
-	}{
-		{"matmul", "[B,S,4]", func(b *Builder) string { return b.MatMul("x", "w") }},
-		{"fused matmul", "[B,S,S]", func(b *Builder) string { return b.FusedMatMul("x", "x", false, true, 1) }},
-		{"scores", "[B,S,P+S]", func(b *Builder) string { return b.FusedMatMul("x", "y", false, true, 1) }},
-		{"prompt before text", "[B,P+S,8]", func(b *Builder) string { return b.Concat(1, b.Gather("p", "row", 0), "x") }},
-		{"concat twice", "[B,P+2*S,8]", func(b *Builder) string { return b.Concat(1, "x", "y") }},
-		{"split heads", "[B,2,S,4]", func(b *Builder) string { return b.Transpose(b.ReshapeTo("x", 0, 0, 2, 4), 0, 2, 1, 3) }},
-		{"split heads, length left", "[B,P+S,2,4]", func(b *Builder) string {
-			return b.Reshape("y", b.Concat(0, b.SizesOf("y", 0, 1), b.Ints(-1, 2, 4)))
-		}},
-		{"join heads", "[B,P+S,8]", func(b *Builder) string {
-			return b.Reshape(b.ReshapeTo("y", 0, 0, 2, 4), b.Concat(0, b.SizesOf("y", 0, 2), b.Ints(-1)))
-		}},
-		{"flatten rows", "[B*S,8]", func(b *Builder) string { return b.ReshapeTo("x", -1, 8) }},
-		{"flatten and back", "[B,S,4]", func(b *Builder) string {
-			return b.Reshape(b.MatMul(b.ReshapeTo("x", -1, 8), "w"), b.Concat(0, b.SizesOf("x", 0, 2), b.Ints(-1)))
-		}},
-		{"cut the prompt off", "[B,S,8]", func(b *Builder) string {
-			return b.Slice("y", b.SizesOf("p", 1, 2), b.Ints(End), 1)
-		}},
-		{"cut the text off", "[B,P,8]", func(b *Builder) string {
-			return b.Slice("y", b.Ints(0), b.SizesOf("p", 1, 2), 1)
-		}},
-		{"slice what may be short", "[B,?,8]", func(b *Builder) string { return b.SliceTo("x", 1, End, 1) }},
-		{"pad back", "[B,P+S,8]", func(b *Builder) string {
-			z := b.Ints(0)
-			return b.Pad("x", b.Concat(0, z, b.SizesOf("p", 1, 2), z, z, z, z))
-		}},
-		{"split at the prompt", "[B,S,8]", func(b *Builder) string {
-			return b.Split("y", 1, b.Concat(0, b.SizesOf("p", 1, 2), b.SizesOf("x", 1, 2)), 2)[1]
-		}},
-		{"torch expand", "[B,7,8]", func(b *Builder) string {
-			target := b.Concat(0, b.SizesOf("x", 0, 1), b.Ints(7, -1))
-			ones := b.Fill(b.ShapeOf(target), 1, Int64)
-			minus := b.Mul(ones, b.Int(-1))
-			x := b.Unsqueeze(b.Gather("x", b.Int(0), 1), 1)
-			return b.Expand(x, b.Where(b.Equal(target, minus), ones, target))
-		}},
-		{"positions", "[1,1,S,P+S]", func(b *Builder) string {
-			rng := func(x string) string {
-				n := b.Gather(b.ShapeOf(x), b.Int(1), 0)
-				return b.Range(b.Int(0), n, b.Int(1))
-			}
-			return b.Unsqueeze(b.Sub(b.Unsqueeze(rng("x"), 1), b.Unsqueeze(rng("y"), 0)), 0, 1)
-		}},
-		{"past plus now", "[P+S]", func(b *Builder) string {
-			n := b.Add(b.Gather(b.ShapeOf("x"), b.Int(1), 0), b.Gather(b.ShapeOf("p"), b.Int(-2), 0))
+// patterns are what exporters and gradients write, and what is known of the
+// result.
+var patterns = []struct {
+	name, want string
+	make       func(b *Builder) string
+}{
+	{"matmul", "[B,S,4]", func(b *Builder) string { return b.MatMul("x", "w") }},
+	{"fused matmul", "[B,S,S]", func(b *Builder) string { return b.FusedMatMul("x", "x", false, true, 1) }},
+	{"scores", "[B,S,P+S]", func(b *Builder) string { return b.FusedMatMul("x", "y", false, true, 1) }},
+	{"prompt before text", "[B,P+S,8]", func(b *Builder) string { return b.Concat(1, b.Gather("p", "row", 0), "x") }},
+	{"concat twice", "[B,P+2*S,8]", func(b *Builder) string { return b.Concat(1, "x", "y") }},
+	{"split heads", "[B,2,S,4]", func(b *Builder) string { return b.Transpose(b.ReshapeTo("x", 0, 0, 2, 4), 0, 2, 1, 3) }},
+	{"split heads, length left", "[B,P+S,2,4]", func(b *Builder) string {
+		return b.Reshape("y", b.Concat(0, b.SizesOf("y", 0, 1), b.Ints(-1, 2, 4)))
+	}},
+	{"join heads", "[B,P+S,8]", func(b *Builder) string {
+		return b.Reshape(b.ReshapeTo("y", 0, 0, 2, 4), b.Concat(0, b.SizesOf("y", 0, 2), b.Ints(-1)))
+	}},
+	{"flatten rows", "[B*S,8]", func(b *Builder) string { return b.ReshapeTo("x", -1, 8) }},
+	{"flatten and back", "[B,S,4]", func(b *Builder) string {
+		return b.Reshape(b.MatMul(b.ReshapeTo("x", -1, 8), "w"), b.Concat(0, b.SizesOf("x", 0, 2), b.Ints(-1)))
+	}},
+	{"cut the prompt off", "[B,S,8]", func(b *Builder) string {
+		return b.Slice("y", b.SizesOf("p", 1, 2), b.Ints(End), 1)
+	}},
+	{"cut the text off", "[B,P,8]", func(b *Builder) string {
+		return b.Slice("y", b.Ints(0), b.SizesOf("p", 1, 2), 1)
+	}},
+	{"slice what may be short", "[B,?,8]", func(b *Builder) string { return b.SliceTo("x", 1, End, 1) }},
+	{"pad back", "[B,P+S,8]", func(b *Builder) string {
+		z := b.Ints(0)
+		return b.Pad("x", b.Concat(0, z, b.SizesOf("p", 1, 2), z, z, z, z))
+	}},
+	{"split at the prompt", "[B,S,8]", func(b *Builder) string {
+		return b.Split("y", 1, b.Concat(0, b.SizesOf("p", 1, 2), b.SizesOf("x", 1, 2)), 2)[1]
+	}},
+	{"torch expand", "[B,7,8]", func(b *Builder) string {
+		target := b.Concat(0, b.SizesOf("x", 0, 1), b.Ints(7, -1))
+		ones := b.Fill(b.ShapeOf(target), 1, Int64)
+		minus := b.Mul(ones, b.Int(-1))
+		x := b.Unsqueeze(b.Gather("x", b.Int(0), 1), 1)
+		return b.Expand(x, b.Where(b.Equal(target, minus), ones, target))
+	}},
+	{"positions", "[1,1,S,P+S]", func(b *Builder) string {
+		rng := func(x string) string {
+			n := b.Gather(b.ShapeOf(x), b.Int(1), 0)
 			return b.Range(b.Int(0), n, b.Int(1))
-		}},
-		{"one hot", "[B,S,5]", func(b *Builder) string {
-			return b.OneHot("ids", b.Int(5), b.Const(Floats("", []int64{2}, []float32{0, 1})))
-		}},
-		{"reduce", "[B,1,8]", func(b *Builder) string { return b.ReduceSum("x", true, 1) }},
-		{"reduce away", "[B,8]", func(b *Builder) string { return b.ReduceMean("x", false, -2) }},
-		{"tile", "[B,2*S,8]", func(b *Builder) string { return b.Tile("x", b.Ints(1, 2, 1)) }},
-		{"gather elements", "[B,S]", func(b *Builder) string { return b.GatherElements("m", "ids", 1) }},
-		{"packed attention", "[B,S,8]", func(b *Builder) string {
-			x := b.ReshapeTo("x", 0, 0, 2, 1, 4)
-			return b.Op("com.microsoft.MultiHeadAttention", []string{b.Tile(x, b.Ints(1, 1, 1, 3, 1))}, IntAttr("num_heads", 2))
-		}},
-		{"relative bias", "[1,4,S,P+S]", func(b *Builder) string {
-			n := func(x string) string { return b.Gather(b.ShapeOf(x), b.Int(1), 0) }
-			return b.Op("com.microsoft.RelativePositionBias", []string{"w", n("x"), n("y")})
-		}},
-		{"broadcast sym and one", "[B,S,8]", func(b *Builder) string { return b.Mul("x", b.Unsqueeze("m", 2)) }},
-		{"broadcast two syms", "[B,?,8]", func(b *Builder) string { return b.Mul("x", "y") }},
-	} {
+		}
+		return b.Unsqueeze(b.Sub(b.Unsqueeze(rng("x"), 1), b.Unsqueeze(rng("y"), 0)), 0, 1)
+	}},
+	{"past plus now", "[P+S]", func(b *Builder) string {
+		n := b.Add(b.Gather(b.ShapeOf("x"), b.Int(1), 0), b.Gather(b.ShapeOf("p"), b.Int(-2), 0))
+		return b.Range(b.Int(0), n, b.Int(1))
+	}},
+	{"one hot", "[B,S,5]", func(b *Builder) string {
+		return b.OneHot("ids", b.Int(5), b.Const(Floats("", []int64{2}, []float32{0, 1})))
+	}},
+	{"reduce", "[B,1,8]", func(b *Builder) string { return b.ReduceSum("x", true, 1) }},
+	{"reduce away", "[B,8]", func(b *Builder) string { return b.ReduceMean("x", false, -2) }},
+	{"tile", "[B,2*S,8]", func(b *Builder) string { return b.Tile("x", b.Ints(1, 2, 1)) }},
+	{"gather elements", "[B,S]", func(b *Builder) string { return b.GatherElements("m", "ids", 1) }},
+	{"packed attention", "[B,S,8]", func(b *Builder) string {
+		x := b.ReshapeTo("x", 0, 0, 2, 1, 4)
+		return b.Op("com.microsoft.MultiHeadAttention", []string{b.Tile(x, b.Ints(1, 1, 1, 3, 1))}, IntAttr("num_heads", 2))
+	}},
+	{"relative bias", "[1,4,S,P+S]", func(b *Builder) string {
+		n := func(x string) string { return b.Gather(b.ShapeOf(x), b.Int(1), 0) }
+		return b.Op("com.microsoft.RelativePositionBias", []string{"w", n("x"), n("y")})
+	}},
+	{"broadcast sym and one", "[B,S,8]", func(b *Builder) string { return b.Mul("x", b.Unsqueeze("m", 2)) }},
+	{"broadcast two syms", "[B,?,8]", func(b *Builder) string { return b.Mul("x", "y") }},
+}
+
+// TestSymbolicShapes checks what is known of the patterns' results.
+func TestSymbolicShapes(t *testing.T) {
+	for _, c := range patterns {
 		t.Run(c.name, func(t *testing.T) {
 			b := testBuilder()
 			got := b.Shape(c.make(b))
