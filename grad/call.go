@@ -8,6 +8,9 @@ import (
 	"softprompt/onnx/hint"
 )
 
+// maxRank bounds the axes that a model from outside can make formulas count.
+const maxRank = 64
+
 // derivative has the formula of each input of an operator, nil where there is
 // none.
 type derivative func(i int) formula

@@ -226,6 +226,9 @@ func (tc contractCase) gradients(t testing.TB, m *onnx.Model, wrt []string) map[
 	if err != nil {
 		t.Fatalf("%v: %v", tc, err)
 	}
+	if err := onnx.Validate(r); err != nil {
+		t.Fatal(err)
+	}
 	got := map[string][]float64{}
 	out := run(t, r, tc.feeds(r))
 	for _, x := range wrt {
@@ -425,7 +428,12 @@ var plain = ort.Config{Optimize: ort.LevelNone, Threads: 1}
 // run runs a model once and returns all its outputs.
 func run(t testing.TB, m *onnx.Model, feeds map[string]*onnx.Tensor) map[string]*onnx.Tensor {
 	t.Helper()
-	s := orttest.Session(t, m, plain)
+	return runWith(t, m, feeds, plain)
+}
+
+func runWith(t testing.TB, m *onnx.Model, feeds map[string]*onnx.Tensor, cfg ort.Config) map[string]*onnx.Tensor {
+	t.Helper()
+	s := orttest.Session(t, m, cfg)
 	defer s.Close()
 	in, out := map[string]*ort.Tensor{}, map[string]*ort.Tensor{}
 	for name, x := range feeds {

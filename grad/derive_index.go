@@ -58,6 +58,9 @@ func gatherElements(c *call) string {
 func gatherND(c *call) string {
 	at := c.in(1)
 	batch := c.node.Int("batch_dims", 0)
+	if batch > 0 && batch >= int64(c.rank(at)) {
+		return c.fail("batch_dims %d does not fit the indices' rank", batch)
+	}
 	for axis := batch - 1; axis >= 0; axis-- {
 		rank := int64(c.rank(at))
 		count := c.Range(c.Int(0), c.Squeeze(c.sizeOf(at, axis), 0), c.Int(1))

@@ -90,7 +90,7 @@ func (c *call) weight(p product) string {
 
 // rows joins all axes but the last into one.
 func (c *call) rows(x string) string {
-	if s := c.Shape(x); s != nil && s[len(s)-1].Known() {
+	if s := c.Shape(x); len(s) > 0 && s[len(s)-1].Known() {
 		return c.ReshapeTo(x, -1, s[len(s)-1].Size)
 	}
 	return c.Reshape(x, c.Concat(0, c.Ints(-1), c.sizeOf(x, -1)))

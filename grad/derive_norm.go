@@ -119,6 +119,10 @@ func (c *call) perFeature(d, w string) string {
 // normAxes returns the axes that a norm goes over: its axis and those after.
 func (c *call) normAxes() []int64 {
 	axis := c.node.Int("axis", -1)
+	if axis < -maxRank {
+		c.fail("there is no axis %d", axis)
+		return nil
+	}
 	if axis < 0 {
 		return span(axis, 0)
 	}

@@ -157,10 +157,10 @@ func (c *call) cutAwayKnown(starts, axes string) (pads []int64, ok bool) {
 
 // length returns the number of elements of a vector, which must be known.
 func (c *call) length(v string) int64 {
-	if s := c.Shape(v); len(s) == 1 && s[0].Known() {
+	if s := c.Shape(v); len(s) == 1 && s[0].Known() && s[0].Size <= maxRank {
 		return s[0].Size
 	}
-	c.fail("the number of elements of %s is not known", v)
+	c.fail("the number of axes that %s is about is not known", v)
 	return 0
 }
 

@@ -1,6 +1,7 @@
 package grad
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -146,6 +147,12 @@ func checkGraph(t *testing.T, build func(onnx.DType, bool) *testGraph, inputs, w
 		out := run(t, must(Reverse(g.Model, "loss", all))(t), g.feeds)
 		for _, x := range all {
 			near(t, x+" of "+what, values(t, out[Prefix+x]), want[x], tolerance)
+		}
+		for _, level := range []ort.Level{ort.LevelBasic, ort.LevelAll} {
+			fast := runWith(t, must(Reverse(g.Model, "loss", all))(t), g.feeds, ort.Config{Optimize: level, Threads: 1})
+			for _, x := range all {
+				near(t, fmt.Sprintf("%s of %s at level %v", x, what, level), values(t, fast[Prefix+x]), want[x], tolerance)
+			}
 		}
 		for y, v := range before {
 			near(t, y+" beside the gradient", values(t, out[y]), values(t, v), 1e-12)

@@ -98,7 +98,7 @@ func (l *lifter) nodes(old []*onnx.Node) ([]*onnx.Node, error) {
 			c.Attrs[i].G = &g
 		}
 		change, ok := lifts[opName(n)]
-		if !ok || l.from >= change.opset {
+		if !ok || l.from >= change.opset || len(n.Inputs) == 0 || len(n.Outputs) == 0 {
 			lifted = append(lifted, &c)
 			continue
 		}

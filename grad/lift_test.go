@@ -55,9 +55,9 @@ func TestLift(t *testing.T) {
 				old := onnx.NewModel("old")
 				old.Opset[""] = opset
 				old.Graph.Inputs = []onnx.Value{{Name: "x", Type: onnx.Float64, Shape: in.Shape()}}
-				sine := onnx.Node{Name: "sine", Op: "Sin", Inputs: []string{"y"}, Outputs: []string{"s"}}
+				curve := onnx.Node{Name: "curve", Op: "Tanh", Inputs: []string{"y"}, Outputs: []string{"s"}}
 				sum := onnx.Node{Name: "sum", Op: "ReduceSum", Inputs: []string{"s"}, Outputs: []string{"loss"}, Attrs: attrs{i("keepdims", 0)}}
-				old.Graph.Nodes = []*onnx.Node{&n, &sine, &sum}
+				old.Graph.Nodes = []*onnx.Node{&n, &curve, &sum}
 				old.Graph.Outputs = []onnx.Value{{Name: "y", Type: onnx.Float64}, {Name: "loss", Type: onnx.Float64, Shape: onnx.Shape{}}}
 				before := string(must(old.Marshal())(t))
 

@@ -52,6 +52,9 @@ func Reverse(m *onnx.Model, loss string, wrt []string, opts ...Option) (*onnx.Mo
 }
 
 func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model, error) {
+	if err := onnx.Validate(m); err != nil {
+		return nil, err
+	}
 	m, err := lift(m)
 	if err != nil {
 		return nil, err
