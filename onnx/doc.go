@@ -15,6 +15,14 @@
 // their inputs and outputs, [Tensor] values for what is constant, and [Value]
 // descriptions of what goes in and comes out. As in ONNX itself a name is
 // assigned once, so an edge is just a string. Sizes may be symbolic: see [Dim].
+// [InferShapes] works out the types and shapes of a whole graph from one table
+// of rules, an operator a rule (files infer_*.go), and the builder asks the
+// same table for each node. It follows the arithmetic that shapes are computed
+// with, so that Reshape, Expand and Slice with symbolic operands are known.
+//
+// Weights are never copied on the way in: [Load] maps files into memory, also
+// those of more than 2 GiB. On the way out they are streamed, into a file of
+// their own where one would not hold them ([Model.SaveExternal]).
 //
 // Files from outside are hostile until checked: reading never trusts a size,
 // an offset or a path that the file gives, and [Validate] names the node that
