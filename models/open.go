@@ -43,7 +43,7 @@ type Model struct {
 }
 
 // hubName matches a reference such as google/t5-base-lm-adapt@main.
-var hubName = regexp.MustCompile(`^[\w.-]+/[\w.-]+(@\S+)?$`)
+var hubName = regexp.MustCompile(`^\w[\w.-]*/\w[\w.-]*(@\S+)?$`)
 
 // Open resolves a model reference, `tiny` or a folder, and checks what it
 // finds. A folder that is itself called tiny is opened as ./tiny. The caller
@@ -127,7 +127,11 @@ func (m *Model) load() error {
 		return hint.Wrap(fmt.Errorf("reading the configuration: %w", err), "a model's folder holds config.json, model.safetensors and tokenizer.json")
 	}
 	if m.Config, err = ParseConfig(data); err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
+		err = fmt.Errorf("reading %s: %w", path, err)
+		if hint.Of(err) == "" {
+			err = hint.Wrap(err, "get config.json again from where the model is from")
+		}
+		return err
 	}
 	if m.Checkpoint, err = OpenSafetensors(weights); err != nil {
 		return err
