@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"softprompt/export"
+	"softprompt/models"
+	"softprompt/onnx"
+	"softprompt/prompt"
+	"softprompt/prompt/tune"
+)
+
+// exportCmd writes ONNX graphs.
+type exportCmd struct {
+	From    string   `arg:"" name:"model|dir" help:"A model, or a run folder or prompt file: its model, with the prompt built into score, encode and decode."`
+	Out     string   `required:"" placeholder:"DIR" help:"Folder to write to."`
+	Graph   []string `enum:"train,score,encode,decode" default:"train,score,encode,decode" placeholder:"NAMES" help:"Which graphs. (${default})"`
+	Inputs  string   `enum:"ids,embeds" default:"ids" help:"Whether the graphs take input_ids, or the embedded input of a caller who places the prompt: ids or embeds. (${default})"`
+	Ops     string   `enum:"fused,standard" default:"fused" help:"ONNX Runtime's fused operators, or those of the ONNX standard alone: fused or standard. (${default})"`
+	Method  string   `enum:"prompt-tuning,none" default:"prompt-tuning" help:"Of a model: which prompt the graphs take as input, prompt-tuning or none. (${default})"`
+	Dropout bool     `help:"Give the train graph inputs for dropout masks."`
+	ZLoss   float64  `default:"0.0001" placeholder:"R" help:"Factor of the z-loss in the train graph. (${default})"`
+	Model   string   `placeholder:"M" help:"Of a prompt: a model in place of the one that it names."`
+}
+
+// Help has the examples.
+func (exportCmd) Help() string {
+	return `Writes <graph>.onnx for each graph, the weights that they share, config.json and
+tokenizer.json. The folder needs nothing outside it.
+
+    softprompt export tiny --out onnx/tiny
+    softprompt export runs/sst2 --graph score,encode,decode --out onnx/sst2
+    softprompt export ./my-t5 --graph train --inputs embeds --ops standard --out onnx/mine`
+}
+
+// graphs has the function that makes each graph.
+var graphs = map[string]func(export.Spec) (*onnx.Model, error){
+	"train": export.Train, "score": export.Score, "encode": export.Encode, "decode": export.Decode,
+}
+
+// Run exports.
+func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
+	ref, baked, err := c.source()
+	if err != nil {
+		return err
+	}
+	if baked != nil && c.Inputs == "embeds" {
+		return usagef("--inputs embeds leaves the prompt to the caller: give the model in place of the prompt")
+	}
+	m, err := models.Open(ctx, ref, models.Options{Log: ui.log})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	method := c.Method
+	if baked != nil {
+		tok, err := m.Tokenizer()
+		if err != nil {
+			return err
+		}
+		fp, err := m.Fingerprint()
+		if err != nil {
+			return err
+		}
+		if err := baked.CheckModel(fp, m.Config, tok.Hash()); err != nil {
+			return fmt.Errorf("prompt %s: %w", c.From, err)
+		}
+		method = baked.Method
+	}
+	spec := export.Spec{Config: m.Config, Embeds: c.Inputs == "embeds", Standard: c.Ops == "standard", Dropout: c.Dropout, ZLoss: c.ZLoss}
+	if spec.Weights, err = m.Float32File(ctx); err != nil {
+		return err
+	}
+	if method != "none" && !spec.Embeds {
+		if spec.Method, err = tune.NewMethod(method, m.Config); err != nil {
+			return err
+		}
+	}
+	var made []*onnx.Model
+	for _, name := range c.Graph {
+		s := spec
+		if name != "train" {
+			s.Prompt, s.Dropout = baked, false
+		}
+		g, err := graphs[name](s)
+		if err != nil {
+			return err
+		}
+		made = append(made, g)
+	}
+	if err := export.WriteFolder(ctx, c.Out, m, made...); err != nil {
+		return err
+	}
+	if baked != nil { // what the graphs do not say: the template, the label words
+		if err := prompt.Save(filepath.Join(c.Out, prompt.FileName), baked); err != nil {
+			return err
+		}
+	}
+	return ui.showGraphs(c.Out, made)
+}
+
+// source finds out what is to be exported: a model, or a prompt and its model.
+func (c *exportCmd) source() (ref string, p *prompt.Prompt, err error) {
+	info, err := os.Stat(c.From)
+	if err != nil {
+		return c.From, nil, nil // a model's name
+	}
+	if info.IsDir() {
+		if _, err := os.Stat(filepath.Join(c.From, prompt.FileName)); err != nil {
+			return c.From, nil, nil
+		}
+	}
+	if p, err = prompt.LoadFile(c.From); err != nil {
+		return "", nil, err
+	}
+	if ref = c.Model; ref == "" {
+		ref, err = tune.ModelOf(c.From, p)
+	}
+	return ref, p, err
+}
+
+// signature is what a graph takes and gives, for JSON.
+type signature struct {
+	File    string   `json:"file"`
+	Inputs  []string `json:"inputs"`
+	Outputs []string `json:"outputs"`
+}
+
+// showGraphs prints what was written.
+func (ui *tui) showGraphs(dir string, made []*onnx.Model) error {
+	var out []signature
+	for _, m := range made {
+		s := signature{File: filepath.Join(dir, m.Graph.Name+".onnx")}
+		for _, v := range m.Graph.Inputs {
+			s.Inputs = append(s.Inputs, fmt.Sprintf("%s %v%v", v.Name, v.Type, v.Shape))
+		}
+		for _, v := range m.Graph.Outputs {
+			s.Outputs = append(s.Outputs, fmt.Sprintf("%s %v%v", v.Name, v.Type, v.Shape))
+		}
+		out = append(out, s)
+	}
+	if ui.json {
+		return ui.emit(out)
+	}
+	for _, s := range out {
+		ui.printf("%s\n  in   %s\n  out  %s\n", s.File, strings.Join(s.Inputs, "\n       "), strings.Join(s.Outputs, "\n       "))
+	}
+	return nil
+}

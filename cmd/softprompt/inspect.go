@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"softprompt/models"
+	"softprompt/onnx/hint"
+	"softprompt/prompt"
+	"softprompt/prompt/tune"
+)
+
+// inspectCmd shows what a prompt is.
+type inspectCmd struct {
+	Dir   string `arg:"" help:"A run folder, or a prompt's .safetensors or .npy file."`
+	Model string `placeholder:"M" help:"A model in place of the one that the prompt names."`
+	Top   int    `default:"5" placeholder:"N" help:"Words to show for each vector. (${default})"`
+}
+
+// Help has the examples.
+func (inspectCmd) Help() string {
+	return `The nearest words are those of the model's vocabulary with the largest cosine.
+
+    softprompt inspect runs/sst2
+    softprompt inspect prompt.npy --model tiny --top 3 --json`
+}
+
+// word is a word of the vocabulary near a vector.
+type word struct {
+	ID     int     `json:"id"`
+	Text   string  `json:"text"`
+	Cosine float32 `json:"cosine"`
+}
+
+// vector is one row of a prompt.
+type vector struct {
+	Norm  float64 `json:"norm"`
+	Words []word  `json:"words,omitempty"`
+}
+
+// inspection is the JSON form of what is shown.
+type inspection struct {
+	Prompt  string   `json:"prompt"`
+	Method  string   `json:"method"`
+	Facts   []fact   `json:"facts"`
+	Vectors []vector `json:"vectors"`
+}
+
+// fact is something that the prompt says about itself.
+type fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Run shows.
+func (c *inspectCmd) Run(ctx context.Context, ui *tui) error {
+	if c.Top < 0 {
+		return usagef("--top is %d, want 0 or more", c.Top)
+	}
+	p, err := prompt.LoadFile(c.Dir)
+	if err != nil {
+		return err
+	}
+	out := inspection{Prompt: c.Dir, Method: p.Method, Facts: facts(p.Meta)}
+	rows, _, width, err := p.Matrix()
+	if err != nil {
+		return err
+	}
+	for _, n := range prompt.Norms(rows, width) {
+		out.Vectors = append(out.Vectors, vector{Norm: n})
+	}
+	if c.Top > 0 {
+		if err := c.words(ctx, ui, p, rows, out.Vectors); err != nil {
+			ui.warn("without the nearest words: %v", err)
+			if h := hint.Of(err); h != "" {
+				ui.line("hint: ", "%s", h)
+			}
+		}
+	}
+	if ui.json {
+		return ui.emit(out)
+	}
+	ui.showInspection(out)
+	return nil
+}
+
+// words finds the nearest words of each vector.
+func (c *inspectCmd) words(ctx context.Context, ui *tui, p *prompt.Prompt, rows []float32, vectors []vector) error {
+	ref := c.Model
+	if ref == "" {
+		var err error
+		if ref, err = tune.ModelOf(c.Dir, p); err != nil {
+			return err
+		}
+	}
+	m, err := models.Open(ctx, ref, models.Options{Log: ui.log})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	tok, err := m.Tokenizer()
+	if err != nil {
+		return err
+	}
+	fp, err := m.Fingerprint()
+	if err != nil {
+		return err
+	}
+	if err := p.CheckModel(fp, m.Config, tok.Hash()); err != nil {
+		return err
+	}
+	row, _, err := m.Embedding()
+	if err != nil {
+		return err
+	}
+	// The table has rows beyond the tokenizer's words that stand for nothing.
+	table := prompt.Embeddings{Rows: tok.VocabSize(), Row: row}
+	near, err := prompt.Neighbours(rows, m.Config.DModel, table, c.Top)
+	if err != nil {
+		return err
+	}
+	for i, list := range near {
+		for _, n := range list {
+			vectors[i].Words = append(vectors[i].Words, word{n.ID, tok.Decode([]int64{int64(n.ID)}), n.Cosine})
+		}
+	}
+	return nil
+}
+
+// facts lists what a prompt's metadata says, what is not said left out.
+func facts(m prompt.Meta) []fact {
+	var out []fact
+	add := func(name string, format string, args ...any) {
+		out = append(out, fact{name, fmt.Sprintf(format, args...)})
+	}
+	text := func(name, value string) {
+		if value != "" {
+			add(name, "%s", value)
+		}
+	}
+	add("size", "%d vectors of width %d", m.Length, m.DModel)
+	model := m.BaseModel
+	if m.Revision != "" {
+		model += "@" + m.Revision
+	}
+	text("model", model)
+	text("task", m.Task)
+	text("template", m.Template)
+	text("label words", m.Verbalizer)
+	if m.MaxInput > 0 {
+		add("lengths", "input %d tokens, target %d", m.MaxInput, m.MaxTarget)
+	}
+	text("start", m.Init)
+	if m.ScoreName != "" {
+		add("score", "%.2f %s, at step %d", m.Score, m.ScoreName, m.Step)
+		add("seed", "%d", m.Seed)
+	}
+	text("made by", m.Version)
+	text("fingerprint", m.Fingerprint)
+	text("tokenizer", m.TokenizerHash)
+	return out
+}
+
+// showInspection prints the tables.
+func (ui *tui) showInspection(in inspection) {
+	rows := []string{cells("prompt", in.Prompt), cells("method", in.Method)}
+	for _, f := range in.Facts {
+		rows = append(rows, cells(f.Name, short(f.Value)))
+	}
+	norms := make([]float64, len(in.Vectors))
+	sum := 0.0
+	for i, v := range in.Vectors {
+		norms[i] = v.Norm
+		sum += v.Norm
+	}
+	slices.Sort(norms)
+	rows = append(rows, cells("norms", fmt.Sprintf("%.2f to %.2f, mean %.2f, median %.2f",
+		norms[0], norms[len(norms)-1], sum/math.Max(1, float64(len(norms))), norms[len(norms)/2])))
+	ui.table(rows...)
+	ui.printf("\n")
+	rows = []string{cells("vector", "norm", "nearest words")}
+	for i, v := range in.Vectors {
+		var words []string
+		for _, w := range v.Words {
+			words = append(words, fmt.Sprintf("%q %.2f", w.Text, w.Cosine))
+		}
+		rows = append(rows, cells(i, fmt.Sprintf("%.2f", v.Norm), strings.Join(words, "  ")))
+	}
+	ui.table(rows...)
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+
+	"softprompt/onnx/ort"
+	"softprompt/prompt/tune"
+)
+
+// machineFlags say what a command runs on.
+type machineFlags struct {
+	Device  string `default:"cpu" placeholder:"DEVICE" help:"cpu, cuda, cuda:1, or the library of an execution provider."`
+	Threads int    `placeholder:"N" help:"Threads of an operator; 0 is one a core."`
+}
+
+// promptFlags name a prompt and what it is used with.
+type promptFlags struct {
+	Dir        string `arg:"" help:"A run folder, or a prompt's .safetensors or .npy file."`
+	Model      string `placeholder:"M" help:"A model in place of the one that the prompt names."`
+	Task       string `placeholder:"T" help:"A task in place of the one that the prompt was tuned for."`
+	Template   string `placeholder:"TEXT" help:"Another template."`
+	Verbalizer string `placeholder:"WORDS" help:"Other label words, as \"negative=terrible;positive=great\"."`
+	machineFlags
+}
+
+// open loads the prompt with its model.
+func (f promptFlags) open(ctx context.Context, ui *tui) (*tune.Predictor, error) {
+	device, err := ort.ParseDevice(f.Device)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if f.Threads < 0 {
+		return nil, usagef("--threads is %d, want 0 or more", f.Threads)
+	}
+	rt, err := ort.Open(ort.Options{Log: ui.log})
+	if err != nil {
+		return nil, err
+	}
+	return tune.NewPredictor(ctx, rt, f.Dir, tune.PredictOptions{
+		Model: f.Model, Task: f.Task, Template: f.Template, Verbalizer: f.Verbalizer,
+		Device: device, Threads: f.Threads, Log: ui.log,
+	})
+}

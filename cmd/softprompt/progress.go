@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"softprompt/prompt/tune"
+)
+
+// between is the time between two lines of progress where no bar is drawn. A
+// new score is always told.
+const between = 10 * time.Second
+
+// progress returns a function that shows how a run is doing, and one to call
+// when it is over.
+func (ui *tui) progress() (report func(tune.Event), done func()) {
+	if ui.quiet {
+		return nil, func() {}
+	}
+	show, done := ui.lines(), func() {}
+	if ui.stderr.terminal() {
+		show, done = ui.bar()
+	}
+	return func(e tune.Event) {
+		show(e)
+		if e.Evaluated && e.Step == e.Steps {
+			ui.note("comparing on the validation rows: no prompt, the prompt before tuning and after")
+		}
+	}, done
+}
+
+// lines writes a line now and then.
+func (ui *tui) lines() func(tune.Event) {
+	var last time.Time
+	s := &status{}
+	return func(e tune.Event) {
+		s.update(e)
+		if e.Evaluated || time.Since(last) >= between {
+			last = time.Now()
+			ui.note("step %d/%d  %s", e.Step, e.Steps, s)
+		}
+	}
+}
+
+// bar draws a progress bar on the terminal.
+func (ui *tui) bar() (report func(tune.Event), done func()) {
+	s := &status{}
+	var text atomic.Value // what stands behind the bar, which draws when it likes
+	var p *mpb.Progress
+	var b *mpb.Bar
+	terminal := ui.stderr.w
+	report = func(e tune.Event) {
+		s.update(e)
+		text.Store(" " + s.String())
+		if p == nil {
+			p = mpb.New(mpb.WithOutput(terminal), mpb.WithWidth(24))
+			b = p.New(int64(e.Steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("╌"),
+				mpb.PrependDecorators(decor.CountersNoUnit("%d/%d ")),
+				mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return text.Load().(string) })))
+			ui.stderr.swap(p)
+		}
+		b.SetCurrent(int64(e.Step))
+	}
+	done = func() {
+		if p == nil {
+			return
+		}
+		b.Abort(false)
+		p.Wait()
+		ui.stderr.swap(terminal)
+	}
+	return report, done
+}
+
+// status keeps what was last known of each thing that is shown.
+type status struct {
+	loss    float64
+	trained bool
+	last    tune.Event
+}
+
+func (s *status) update(e tune.Event) {
+	s.last = e
+	if !e.Evaluated { // the loss of an evaluation is that of other rows
+		s.loss, s.trained = e.Loss, true
+	}
+}
+
+// String is one line: loss, scores, speed, time left.
+func (s *status) String() string {
+	var parts []string
+	if s.trained {
+		parts = append(parts, fmt.Sprintf("loss %.3f", s.loss))
+	}
+	e := s.last
+	parts = append(parts, fmt.Sprintf("held-out %.1f", e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
+	if e.Rate > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f rows/s", e.Rate), about(e.Left.Round(time.Second))+" left")
+	}
+	return strings.Join(parts, "  ")
+}

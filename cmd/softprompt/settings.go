@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"softprompt/onnx/hint"
+	"softprompt/prompt"
+	"softprompt/prompt/tune"
+	"softprompt/tasks"
+)
+
+// settingFlags has a flag for each field of [tune.Settings], under the field's
+// name; nil says that it was not given. The flag's own name is the field's
+// YAML key with dashes, and its default stands in the help (showDefaults).
+type settingFlags struct {
+	Model *string `placeholder:"M" group:"Model and task" help:"tiny, or a folder with config.json, model.safetensors and tokenizer.json."`
+	Task  *string `placeholder:"T" group:"Model and task" help:"What to tune for; softprompt tasks lists them."`
+	Data  *string `placeholder:"DIR" group:"Model and task" help:"Folder with the task's files; without it, the part that travels with softprompt."`
+
+	Template   *string `group:"Model and task" help:"How a row becomes input, fields in braces."`
+	Verbalizer *string `group:"Model and task" placeholder:"WORDS" help:"Label words, as \"negative=terrible,bad;positive=great\"."`
+	MaxInput   *int    `group:"Model and task" placeholder:"N" help:"Tokens of an input, end-of-sequence included."`
+	MaxTarget  *int    `group:"Model and task" placeholder:"N" help:"Tokens of a target, end-of-sequence included."`
+
+	Method *string `group:"Prompt" help:"How the prompt acts on the model."`
+	Length *int    `group:"Prompt" placeholder:"P" help:"Vectors of the prompt."`
+	Init   *string `group:"Prompt" help:"Where it starts: INITS (class-labels where the task has labels, else vocab)"`
+
+	Steps        *int     `group:"Training" placeholder:"N" help:"Updates to make."`
+	Batch        *int     `group:"Training" placeholder:"N" help:"Rows of an update."`
+	MicroBatch   *int     `group:"Training" placeholder:"N" help:"Rows that go through the model at once; fewer take less memory."`
+	Optimizer    *string  `group:"Training" help:"adafactor or adamw."`
+	LearningRate *float64 `group:"Training" placeholder:"R" help:"Learning rate."`
+	Schedule     *string  `group:"Training" help:"Share of the rate at each step: constant, warmup=500, linear=1000, cosine=1000, rsqrt=1000, or a warm-up and one of these."`
+	WeightDecay  *float64 `group:"Training" placeholder:"R" help:"Weight decay; of adafactor, not multiplied by the rate."`
+	InitialStep  *int64   `group:"Training" placeholder:"N" help:"Step that adafactor counts from; 0 for the textbook's."`
+	ClipNorm     *float64 `group:"Training" placeholder:"R" help:"Bound on the gradient's norm, 0 for none."`
+	Loss         *string  `group:"Training" help:"sum or mean over the target tokens of a batch."`
+	ZLoss        *float64 `group:"Training" placeholder:"R" help:"Factor of the z-loss."`
+	Dropout      *float64 `group:"Training" placeholder:"R" help:"Dropout in the frozen model while training."`
+
+	HeldOut   *int    `group:"Choosing the best step" placeholder:"N" help:"Training rows kept back to choose on."`
+	EvalEvery *int    `group:"Choosing the best step" placeholder:"N" help:"Steps between two looks at them."`
+	Patience  *int    `group:"Choosing the best step" placeholder:"N" help:"Looks without a better score before stopping, 0 for never."`
+	LogEvery  *int    `group:"Training" placeholder:"N" help:"Steps between two lines of the log."`
+	Window    *int    `group:"Training" placeholder:"N" help:"Batches whose rows are sorted by length together, 1 for none."`
+	TrainRows *int    `group:"Training" placeholder:"N" help:"Training rows to use, 0 for all."`
+	Seed      *uint64 `group:"Training" placeholder:"N" help:"Seed of all that is random."`
+
+	Device  *string `group:"Machine" help:"cpu, cuda, cuda:1, or the library of an execution provider."`
+	Threads *int    `group:"Machine" placeholder:"N" help:"Threads of an operator, 0 for one a core."`
+}
+
+// origin says where the value of a setting came from: "flag", "default", or
+// the name of a file.
+type origin = string
+
+// given returns the flags that were given, by YAML key.
+func (f *settingFlags) given() []string {
+	var keys []string
+	flags := reflect.ValueOf(f).Elem()
+	for _, s := range settingKeys() {
+		if !flags.FieldByName(s.name).IsNil() {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
+}
+
+// effective puts the settings of a run together: flags over the file (none if
+// path is "") over the defaults of the task, which either of them names. It
+// also says where each value came from, by key.
+func (f *settingFlags) effective(path string) (tune.Settings, map[string]origin, error) {
+	file, err := readConfig(path)
+	if err != nil {
+		return tune.Settings{}, nil, err
+	}
+	var named tune.Settings
+	from := map[string]origin{}
+	if err := file.apply(&named, from); err != nil {
+		return tune.Settings{}, nil, err
+	}
+	f.apply(&named, from)
+	if named.Task == "" {
+		return tune.Settings{}, nil, hint.Wrap(usagef("missing --task"), "tasks: %s", strings.Join(tasks.Names(), ", "))
+	}
+	task, err := tasks.Lookup(named.Task)
+	if err != nil {
+		return tune.Settings{}, nil, err
+	}
+	s := tune.Defaults(task)
+	for _, k := range settingKeys() {
+		from[k.key] = "default"
+	}
+	if err := file.apply(&s, from); err != nil {
+		return tune.Settings{}, nil, err
+	}
+	f.apply(&s, from)
+	if err := s.Check(); err != nil {
+		return tune.Settings{}, nil, usageError{err}
+	}
+	return s, from, nil
+}
+
+// apply writes the flags that were given into s.
+func (f *settingFlags) apply(s *tune.Settings, from map[string]origin) {
+	flags, values := reflect.ValueOf(f).Elem(), reflect.ValueOf(s).Elem()
+	for _, k := range settingKeys() {
+		if v := flags.FieldByName(k.name); !v.IsNil() {
+			values.FieldByName(k.name).Set(v.Elem())
+			from[k.key] = "flag"
+		}
+	}
+}
+
+// settingKey is one field of [tune.Settings].
+type settingKey struct{ name, key string }
+
+// settingKeys lists the settings in the order of their declaration.
+func settingKeys() []settingKey {
+	t := reflect.TypeFor[tune.Settings]()
+	keys := make([]settingKey, t.NumField())
+	for i := range keys {
+		keys[i] = settingKey{t.Field(i).Name, t.Field(i).Tag.Get("yaml")}
+	}
+	return keys
+}
+
+// showDefaults writes the defaults of the settings into the help of their
+// flags, so that they are stated in one place.
+func showDefaults(k *kong.Kong) error {
+	var inits []string
+	for _, f := range prompt.InitForms() {
+		inits = append(inits, f.Form)
+	}
+	defaults := reflect.ValueOf(tune.Defaults(&tasks.Task{}))
+	for _, command := range k.Model.Children {
+		if command.Name != "train" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			flag.Help = strings.ReplaceAll(flag.Help, "INITS", strings.Join(inits, ", "))
+			for _, s := range settingKeys() {
+				v := defaults.FieldByName(s.name)
+				if flag.Name != dashed(s.key) || v.IsZero() || s.key == "init" {
+					continue
+				}
+				flag.Help = fmt.Sprintf("%s (%v)", flag.Help, v)
+			}
+		}
+	}
+	return nil
+}
+
+// dashed turns the key of a setting into the name of its flag.
+func dashed(key string) string { return strings.ReplaceAll(key, "_", "-") }

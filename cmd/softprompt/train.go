@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"softprompt/onnx/ort"
+	"softprompt/prompt/tune"
+)
+
+// trainCmd tunes a prompt.
+type trainCmd struct {
+	Out         string `placeholder:"DIR" help:"Folder of the run, which must not exist yet."`
+	Resume      string `placeholder:"DIR" help:"Go on with the run in this folder."`
+	Config      string `placeholder:"FILE" help:"YAML file of settings, the keys as the flags with _ for -; flags go before it."`
+	PrintConfig bool   `help:"Print every setting and where its value came from, and train nothing."`
+	DryRun      bool   `help:"Print memory, steps and an estimate of the time, and train nothing."`
+
+	settingFlags
+}
+
+// Help has the examples.
+func (trainCmd) Help() string {
+	return `The result is a run folder: the best prompt, its settings, a log and a plot.
+Ctrl+C saves and stops; --resume goes on.
+
+    softprompt train --model tiny --task sst2 --out runs/sst2
+    softprompt train --model ./my-t5 --task sst2 --length 20 --steps 2000 --out runs/mine
+    softprompt train --config runs/sst2/config.yaml --seed 2 --out runs/sst2-2
+    softprompt train --resume runs/sst2`
+}
+
+// Run tunes, resumes, plans or prints.
+func (c *trainCmd) Run(ctx context.Context, ui *tui) error {
+	if c.Resume != "" {
+		if flags := c.given(); len(flags) > 0 || c.Out != "" || c.Config != "" || c.PrintConfig || c.DryRun {
+			return usagef("--resume goes on with the settings of the run and takes no others")
+		}
+		s, err := tune.ReadSettings(c.Resume)
+		if err != nil {
+			return err
+		}
+		return c.train(ctx, ui, s, c.Resume, func(rt *ort.Runtime, opts tune.Options) (*tune.Result, error) {
+			return tune.Resume(ctx, rt, opts)
+		})
+	}
+	s, from, err := c.effective(c.Config)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.PrintConfig:
+		return ui.showSettings(s, from)
+	case c.DryRun:
+		return c.plan(ctx, ui, s)
+	case c.Out == "":
+		return usagef("missing --out, the folder to put the run in")
+	}
+	return c.train(ctx, ui, s, c.Out, func(rt *ort.Runtime, opts tune.Options) (*tune.Result, error) {
+		return tune.Train(ctx, rt, s, opts)
+	})
+}
+
+// train runs to the end and shows it.
+func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir string, run func(*ort.Runtime, tune.Options) (*tune.Result, error)) error {
+	rt, err := ort.Open(ort.Options{Log: ui.log})
+	if err != nil {
+		return err
+	}
+	threads := s.Threads
+	if threads == 0 {
+		threads = ort.Threads()
+	}
+	ui.note("tuning %d vectors for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
+		s.Length, s.Model, s.Task, s.Steps, s.Device, threads, rt.Version())
+	report, done := ui.progress()
+	result, err := run(rt, tune.Options{Out: dir, Report: report, Log: ui.log, Version: programVersion()})
+	done()
+	if err != nil {
+		if interrupted(err) {
+			return stopped(err, dir)
+		}
+		return err
+	}
+	if err := drawCurve(dir); err != nil {
+		ui.warn("the prompt is tuned, but its curve could not be drawn: %v", err)
+	}
+	if w := result.Validation.Warning; w != "" {
+		ui.warn("%s", w)
+	}
+	if ui.json {
+		return ui.emit(result)
+	}
+	ui.showResult(result, dir)
+	return nil
+}
+
+// showResult prints the table at the end of a run.
+func (ui *tui) showResult(r *tune.Result, dir string) {
+	v := r.Validation
+	number := func(x float64) string { return fmt.Sprintf("%.1f", x) }
+	ui.numbers(
+		[]string{fmt.Sprintf("%s %s, %s rows", r.Settings.Task, v.Split, count(int64(v.Examples))), v.Metric},
+		[]string{"  always the commonest label", number(v.Majority)},
+		[]string{"  no prompt", number(v.NoPrompt)},
+		[]string{"  prompt before tuning", number(v.Initial)},
+		[]string{"  prompt after tuning", number(v.Tuned)},
+	)
+	ui.printf("\n")
+	ui.table(
+		cells("tuned", fmt.Sprintf("%s parameters, %s frozen", count(r.Tuned), count(r.Frozen))),
+		cells("best step", fmt.Sprintf("%d of %d, %.1f on training rows held out", r.BestStep, r.Steps, r.HeldOut)),
+		cells("time", about(time.Duration(r.Seconds*float64(time.Second)))),
+		cells("prompt", r.Prompt),
+		cells("curve", filepath.Join(dir, tune.CurveFile)),
+	)
+	ui.printf("\nnext\n  softprompt eval %[1]s\n  softprompt predict %[1]s \"a text of your own\"\n  softprompt inspect %[1]s\n", shellWord(dir))
+}
+
+// showSettings prints settings as YAML that --config takes, with the origin of
+// each behind it.
+func (ui *tui) showSettings(s tune.Settings, from map[string]origin) error {
+	data, err := yaml.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("printing the settings: %w", err)
+	}
+	if ui.json {
+		type setting struct {
+			Value any    `json:"value"`
+			From  origin `json:"from"`
+		}
+		values, out := map[string]any{}, map[string]setting{}
+		if err := yaml.Unmarshal(data, &values); err != nil {
+			return fmt.Errorf("printing the settings: %w", err)
+		}
+		for k, v := range values {
+			out[k] = setting{v, from[k]}
+		}
+		return ui.emit(out)
+	}
+	var rows []string
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSuffix(line, "\n")
+		key, _, _ := strings.Cut(line, ":")
+		rows = append(rows, cells(line, "# "+from[key]))
+	}
+	ui.table(rows...)
+	return nil
+}
+
+// plan prints what a run would take.
+func (c *trainCmd) plan(ctx context.Context, ui *tui, s tune.Settings) error {
+	rt, err := ort.Open(ort.Options{Log: ui.log})
+	if err != nil {
+		return err
+	}
+	p, err := tune.NewPlan(ctx, rt, s, tune.Options{Log: ui.log})
+	if err != nil {
+		return err
+	}
+	if ui.json {
+		return ui.emit(p)
+	}
+	ui.table(
+		cells("rows", fmt.Sprintf("%s to train on, %s held out, %s to report on", count(int64(p.TrainRows)), count(int64(p.HeldOut)), count(int64(p.Validation)))),
+		cells("inputs", fmt.Sprintf("%.1f tokens on average, %d at most; %s cut at %d", p.MeanIn, p.LongestIn, count(int64(p.CutRows)), s.MaxInput)),
+		cells("steps", fmt.Sprintf("%s of %d rows, each row %.1f times", count(int64(s.Steps)), s.Batch, p.Epochs)),
+		cells("parameters", fmt.Sprintf("%s tuned, %s frozen", count(p.Tuned), count(p.Frozen))),
+		cells("memory", sizeText(p.Memory)),
+		cells("a step", about(p.StepTime)),
+		cells("all of it", "about "+about(p.TotalTime)),
+	)
+	return nil
+}
+
+// shellWord quotes a word for a shell where it must be.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=@%,:", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
