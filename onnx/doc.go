@@ -20,7 +20,7 @@
 // same table for each node. It follows the arithmetic that shapes are computed
 // with, so that Reshape, Expand and Slice with symbolic operands are known.
 //
-// Weights are never copied on the way in: [Load] maps files into memory, also
+// Initializers are not copied on the way in: [Load] maps files into memory, also
 // those of more than 2 GiB. On the way out they are streamed, into a file of
 // their own where one would not hold them ([Model.SaveExternal]).
 //
