@@ -82,7 +82,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	}
 	call, err := parser.Parse(args)
 	if err != nil {
-		return ui.fail(usageError{err}, args)
+		return ui.fail(usageError{err})
 	}
 	ui.set(c)
 	ctx, stop := interruptible(context.Background(), ui)
@@ -90,7 +90,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	call.Bind(ui)
 	call.BindTo(ctx, (*context.Context)(nil))
 	if err := call.Run(); err != nil {
-		return ui.fail(err, args)
+		return ui.fail(err)
 	}
 	return exitOK
 }

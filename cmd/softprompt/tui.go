@@ -108,14 +108,14 @@ func (ui *tui) errorWithHint(advice, format string, args ...any) {
 }
 
 // fail reports the error that ended a command and returns its exit code.
-func (ui *tui) fail(err error, args []string) int {
-	ui.errorWithHint(advice(err, args), "%v", err)
+func (ui *tui) fail(err error) int {
+	ui.errorWithHint(advice(err), "%v", err)
 	return exitCode(err)
 }
 
 // advice is what the user could do next: what the library advises, or what is
 // known of errors from outside.
-func advice(err error, args []string) string {
+func advice(err error) string {
 	if a := hint.Of(err); a != "" {
 		return a
 	}
