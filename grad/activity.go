@@ -26,45 +26,20 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
+	if err := checkNames(b, loss, wrt); err != nil {
+		return nil, err
+	}
 	a := &activity{from: map[string]*onnx.Node{}, on: map[*onnx.Node]bool{}, opset: b.Model.Opset}
-	known := map[string]bool{}
+	for _, name := range wrt {
+		a.from[name] = nil
+	}
 	g := b.Model.Graph
-	for _, v := range g.Inputs {
-		known[v.Name] = true
-	}
-	for _, t := range g.Initializers {
-		known[t.Name] = true
-	}
-	for _, n := range g.Nodes {
-		for _, y := range n.Outputs {
-			known[y] = true
-		}
-	}
-	delete(known, "")
-	carries := func(v string) bool { return b.Type(v).IsFloat() || b.Type(v) == onnx.Undefined }
-	for i, name := range append([]string{loss}, wrt...) {
-		switch {
-		case !known[name]:
-			return nil, hint.Wrap(fmt.Errorf("the graph has no value %s", name),
-				"its outputs are %s; its inputs %s", list(g.Outputs), list(g.Inputs))
-		case !carries(name):
-			return nil, fmt.Errorf("%s is of type %v; a gradient needs float values", name, b.Type(name))
-		case i > 0:
-			a.from[name] = nil
-		}
-	}
-	if len(wrt) == 0 {
-		return nil, fmt.Errorf("no values are named to derive it in")
-	}
-	if len(a.from) < len(wrt) {
-		return nil, fmt.Errorf("a value is named twice in %s", strings.Join(wrt, ", "))
-	}
 	for _, n := range g.Nodes {
 		if a.stops(n) || !slices.ContainsFunc(uses(n), a.reached) {
 			continue
 		}
 		for _, y := range n.Outputs {
-			if y != "" && carries(y) && !a.reached(y) {
+			if y != "" && carries(b, y) && !a.reached(y) {
 				a.from[y] = n
 			}
 		}
@@ -87,6 +62,46 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 		}
 	}
 	return a, nil
+}
+
+// checkNames tells whether the loss and the trainables are there, and of float
+// type.
+func checkNames(b *onnx.Builder, loss string, wrt []string) error {
+	g := b.Model.Graph
+	known := map[string]bool{}
+	for _, v := range g.Inputs {
+		known[v.Name] = true
+	}
+	for _, t := range g.Initializers {
+		known[t.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, y := range n.Outputs {
+			known[y] = y != ""
+		}
+	}
+	if len(wrt) == 0 {
+		return fmt.Errorf("no values are named to derive it in")
+	}
+	for i, name := range append([]string{loss}, wrt...) {
+		switch {
+		case !known[name]:
+			return hint.Wrap(fmt.Errorf("the graph has no value %q", name),
+				"its outputs are %s; its inputs %s", list(g.Outputs), list(g.Inputs))
+		case !carries(b, name):
+			return fmt.Errorf("%s is of type %v; a gradient needs float values", name, b.Type(name))
+		case i > 0 && slices.Contains(wrt[:i-1], name):
+			return fmt.Errorf("%s is named twice", name)
+		}
+	}
+	return nil
+}
+
+// carries tells whether a gradient can flow through a value. One of unknown
+// type is given the benefit of the doubt.
+func carries(b *onnx.Builder, value string) bool {
+	t := b.Type(value)
+	return t.IsFloat() || t == onnx.Undefined
 }
 
 // reached tells whether a trainable reaches the value.
@@ -132,65 +147,6 @@ func (a *activity) path(n *onnx.Node) string {
 }
 
 func describe(n *onnx.Node) string { return n.Op + " " + nameOf(n) }
-
-// opName is the key of the tables: the operator, after its domain unless that
-// is the standard one.
-func opName(n *onnx.Node) string {
-	if n.Domain == "" || n.Domain == "ai.onnx" {
-		return n.Op
-	}
-	return n.Domain + "." + n.Op
-}
-
-// uses returns what a node reads: its inputs and what its subgraphs take from
-// outside.
-func uses(n *onnx.Node) []string {
-	subs := subgraphs(n)
-	if subs == nil {
-		return n.Inputs
-	}
-	read := slices.Clone(n.Inputs)
-	for _, g := range subs {
-		own := map[string]bool{}
-		for _, v := range g.Inputs {
-			own[v.Name] = true
-		}
-		for _, t := range g.Initializers {
-			own[t.Name] = true
-		}
-		for _, inner := range g.Nodes {
-			for _, y := range inner.Outputs {
-				own[y] = true
-			}
-		}
-		outer := func(name string) {
-			if !own[name] {
-				read = append(read, name)
-			}
-		}
-		for _, inner := range g.Nodes {
-			for _, x := range uses(inner) {
-				outer(x)
-			}
-		}
-		for _, v := range g.Outputs {
-			outer(v.Name)
-		}
-	}
-	return read
-}
-
-// subgraphs returns the graphs in a node's attributes: the branches of an If,
-// the body of a Loop.
-func subgraphs(n *onnx.Node) []*onnx.Graph {
-	var subs []*onnx.Graph
-	for _, a := range n.Attrs {
-		if a.Kind == onnx.AttrGraph && a.G != nil {
-			subs = append(subs, a.G)
-		}
-	}
-	return subs
-}
 
 func list(values []onnx.Value) string {
 	var s []string

@@ -24,7 +24,7 @@ var decompositions = map[string]func(c *call) []string{
 // decomposition.
 func decompose(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 	m = clone(m)
-	b := onnx.NewBuilder(m)
+	b := newBuilder(m)
 	a, err := analyse(b, loss, wrt)
 	if err != nil {
 		return nil, err

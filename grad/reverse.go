@@ -2,7 +2,6 @@ package grad
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"softprompt/onnx"
@@ -52,6 +51,35 @@ func Reverse(m *onnx.Model, loss string, wrt []string, opts ...Option) (*onnx.Mo
 }
 
 func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model, error) {
+	m, err := prepare(m, loss, wrt)
+	if err != nil {
+		return nil, err
+	}
+	forward := len(m.Graph.Nodes)
+	w, err := newWalk(m, loss, wrt, s.seed)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range slices.Backward(m.Graph.Nodes[:forward]) {
+		if err := w.node(n); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range wrt {
+		if w.grads[name] == "" {
+			w.From, w.Block = name, ""
+			w.grads[name] = zeros(w.Builder, name)
+		}
+	}
+	if err := w.Err(); err != nil {
+		return nil, err
+	}
+	return w.finish(forward, wrt)
+}
+
+// prepare returns a model that computes the same in the forms that the table
+// knows, with all that its formulas read.
+func prepare(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 	if err := onnx.Validate(m); err != nil {
 		return nil, err
 	}
@@ -62,42 +90,36 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 	if m, err = decompose(m, loss, wrt); err != nil {
 		return nil, err
 	}
-	if m, err = save(m, loss, wrt); err != nil {
-		return nil, err
-	}
-	b := onnx.NewBuilder(m)
-	if s.seed != "" {
-		if namesOf(m)[s.seed] {
-			return nil, fmt.Errorf("the name of the seed, %s, is taken", s.seed)
+	return save(m, loss, wrt)
+}
+
+// walk is the state of the way back: the gradients known so far, by the names
+// of the values that they are the gradients in.
+type walk struct {
+	*onnx.Builder
+	active *activity
+	grads  map[string]string
+}
+
+// newWalk returns a walk that knows the gradient of the loss in itself.
+func newWalk(m *onnx.Model, loss string, wrt []string, seed string) (*walk, error) {
+	b := newBuilder(m)
+	if seed != "" {
+		if namesOf(m)[seed] {
+			return nil, fmt.Errorf("the name of the seed, %s, is taken", seed)
 		}
-		m.Graph.Inputs = append(m.Graph.Inputs, onnx.Value{Name: s.seed, Type: b.Type(loss), Shape: b.Shape(loss)})
-		b = onnx.NewBuilder(m)
+		m.Graph.Inputs = append(m.Graph.Inputs, onnx.Value{Name: seed, Type: b.Type(loss), Shape: b.Shape(loss)})
+		b = newBuilder(m)
 	}
 	a, err := analyse(b, loss, wrt)
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{Builder: b, active: a, grads: map[string]string{loss: s.seed}}
-	forward := len(m.Graph.Nodes)
-	if s.seed == "" {
+	w := &walk{Builder: b, active: a, grads: map[string]string{loss: seed}}
+	if seed == "" {
 		w.grads[loss] = w.one(loss)
 	}
-	for _, n := range slices.Backward(m.Graph.Nodes[:forward]) {
-		if err := w.node(n); err != nil {
-			return nil, err
-		}
-	}
-	ends := map[string]string{}
-	for _, name := range wrt {
-		if ends[name] = w.grads[name]; ends[name] == "" {
-			b.From, b.Block = name, ""
-			ends[name] = zeros(b, name)
-		}
-	}
-	if err := b.Err(); err != nil {
-		return nil, err
-	}
-	return finish(b, forward, ends, wrt)
+	return w, nil
 }
 
 // one returns the gradient of the loss in itself.
@@ -112,14 +134,6 @@ func (w *walk) one(loss string) string {
 	}
 	w.From = loss
 	return full(w.Builder, 1, loss)
-}
-
-// walk is the state of the way back: the gradients known so far, by the names
-// of the values that they are the gradients in.
-type walk struct {
-	*onnx.Builder
-	active *activity
-	grads  map[string]string
 }
 
 // node makes the gradients in the inputs of a node from those in its outputs.
@@ -181,111 +195,42 @@ func (w *walk) add(x, g string) {
 	}
 }
 
-// finish makes equal nodes one and the gradients outputs.
-func finish(b *onnx.Builder, forward int, ends map[string]string, wrt []string) (*onnx.Model, error) {
-	g := b.Model.Graph
-	renamed := share(g, forward)
-	taken := namesOf(b.Model)
+// finish makes equal nodes one, and outputs of the gradients in wrt.
+func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
+	g := w.Model.Graph
+	merged := share(g, forward)
 	made := map[string]bool{}
 	for _, n := range g.Nodes[forward:] {
 		for _, y := range n.Outputs {
 			made[y] = true
 		}
 	}
-	final := map[string]string{}
+	taken := namesOf(w.Model)
+	final := map[string]string{} // new names of values
 	for _, name := range wrt {
-		out, end := Prefix+name, ends[name]
-		if r, ok := renamed[end]; ok {
-			end = r
+		out, end := Prefix+name, w.grads[name]
+		if twin, ok := merged[end]; ok {
+			end = twin
 		}
 		if taken[out] {
 			return nil, fmt.Errorf("the output for %s needs the name %s, which is taken", name, out)
 		}
-		if made[end] && final[end] == "" {
+		taken[out] = true
+		switch {
+		case !made[end]: // the seed, or a forward value
+			g.Nodes = append(g.Nodes, identity(name, end, out))
+		case final[end] != "": // the gradient in another value, too
+			g.Nodes = append(g.Nodes, identity(name, final[end], out))
+		default:
 			final[end] = out
-		} else {
-			if f := final[end]; f != "" {
-				end = f
-			}
-			g.Nodes = append(g.Nodes, &onnx.Node{Name: taken.fresh(out), Op: "Identity", From: name,
-				Inputs: []string{end}, Outputs: []string{out}})
 		}
-		g.Outputs = append(g.Outputs, onnx.Value{Name: out, Type: b.Type(name), Shape: b.Shape(name)})
+		g.Outputs = append(g.Outputs, onnx.Value{Name: out, Type: w.Type(name), Shape: w.Shape(name)})
 	}
 	rename(g.Nodes[forward:], final)
-	return b.Model, nil
+	return w.Model, nil
 }
 
-// rename gives values other names in every place where the nodes have them.
-func rename(nodes []*onnx.Node, names map[string]string) {
-	for _, n := range nodes {
-		for _, list := range [][]string{n.Inputs, n.Outputs} {
-			for i, v := range list {
-				if r, ok := names[v]; ok {
-					list[i] = r
-				}
-			}
-		}
-	}
-}
-
-// clone copies a model as far as Reverse changes it: its lists, but neither
-// its nodes nor its tensors.
-func clone(m *onnx.Model) *onnx.Model {
-	c, g := *m, *m.Graph
-	c.Opset, c.Metadata, c.Graph = maps.Clone(m.Opset), maps.Clone(m.Metadata), &g
-	g.Nodes = slices.Clone(g.Nodes)
-	g.Inputs = slices.Clone(g.Inputs)
-	g.Outputs = slices.Clone(g.Outputs)
-	g.Initializers = slices.Clone(g.Initializers)
-	g.Values = slices.Clone(g.Values)
-	return &c
-}
-
-// nameOf returns what the gradient nodes of n say they come from: its name,
-// or its first output's if it has none.
-func nameOf(n *onnx.Node) string {
-	if n.Name != "" {
-		return n.Name
-	}
-	return n.Output(0)
-}
-
-// names is a set of names that are taken.
-type names map[string]bool
-
-// namesOf returns the names of a model's nodes and values.
-func namesOf(m *onnx.Model) names {
-	taken := names{}
-	var collect func(g *onnx.Graph)
-	collect = func(g *onnx.Graph) {
-		for _, v := range g.Inputs {
-			taken[v.Name] = true
-		}
-		for _, t := range g.Initializers {
-			taken[t.Name] = true
-		}
-		for _, n := range g.Nodes {
-			taken[n.Name] = true
-			for _, y := range n.Outputs {
-				taken[y] = true
-			}
-			for _, sub := range subgraphs(n) {
-				collect(sub)
-			}
-		}
-	}
-	collect(m.Graph)
-	return taken
-}
-
-// fresh returns base, or base with the first number that makes it new, and
-// takes it.
-func (t names) fresh(base string) string {
-	name := base
-	for i := 1; t[name]; i++ {
-		name = fmt.Sprintf("%s.%d", base, i)
-	}
-	t[name] = true
-	return name
+// identity gives the gradient in a value a second name.
+func identity(from, x, y string) *onnx.Node {
+	return &onnx.Node{Name: y, Op: "Identity", From: from, Inputs: []string{x}, Outputs: []string{y}}
 }

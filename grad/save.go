@@ -18,7 +18,7 @@ var saved = map[string][]int{
 // formulas read again.
 func save(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 	m = clone(m)
-	a, err := analyse(onnx.NewBuilder(m), loss, wrt)
+	a, err := analyse(newBuilder(m), loss, wrt)
 	if err != nil {
 		return nil, err
 	}

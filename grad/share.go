@@ -2,12 +2,13 @@ package grad
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"softprompt/onnx"
 )
 
-// share makes one of gradient nodes that are equal, or equal to a forward
+// share makes one node of gradient nodes that are equal, or equal to a forward
 // node: the same operator with the same attributes on the same inputs.
 // Formulas run for each input alone and know nothing of each other, so they
 // leave such pairs behind. It returns the new names of the values that are
@@ -24,7 +25,7 @@ func share(g *onnx.Graph, forward int) map[string]string {
 				}
 			}
 		}
-		key, ok := identity(n)
+		key, ok := fingerprint(n)
 		if ok {
 			if twin := first[key]; twin == nil {
 				first[key] = n
@@ -43,10 +44,12 @@ func share(g *onnx.Graph, forward int) map[string]string {
 	return renamed
 }
 
-// identity writes out what a node computes. Nodes that draw random numbers do
-// not occur in formulas, so none is taken for another; those with graphs
-// inside are left alone.
-func identity(n *onnx.Node) (key string, ok bool) {
+// fingerprint writes out what a node computes; ok is false for nodes that
+// formulas do not make, such as those that hold a graph or a large constant.
+func fingerprint(n *onnx.Node) (key string, ok bool) {
+	if slices.Contains(n.Outputs, "") {
+		return "", false
+	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s %s %q %d", n.Domain, n.Op, n.Inputs, len(n.Outputs))
 	for _, a := range n.Attrs {
@@ -55,7 +58,7 @@ func identity(n *onnx.Node) (key string, ok bool) {
 		}
 		fmt.Fprintf(&s, " %s:%d:%v,%d,%q,%v,%v,%q", a.Name, a.Kind, a.F, a.I, a.S, a.Floats, a.Ints, a.Strings)
 		if t := a.T; t != nil {
-			if t.External != nil {
+			if t.External != nil || len(t.Data) > 64 {
 				return "", false
 			}
 			fmt.Fprintf(&s, ",%v%v%q%q", t.Type, t.Dims, t.Data, t.Strings)
