@@ -122,8 +122,10 @@ func contractCases() []contractCase {
 		binary("MatMul", "weight by batch", x(4, 3), x(2, 3, 2)),
 		binary("MatMul", "batches", x(2, 1, 2, 3), x(3, 3, 2)),
 		binary("MatMul", "equal batches", x(2, 2, 3), x(2, 3, 2)))
-	for _, c := range []contractCase{binary("MatMul", "row", x(3), x(3, 4)), binary("MatMul", "row by batch", x(3), x(2, 3, 4)),
-		binary("MatMul", "column", x(2, 3), x(3)), binary("MatMul", "batch by column", x(2, 2, 3), x(3)), binary("MatMul", "vectors", x(3), x(3))} {
+	for _, c := range []contractCase{
+		binary("MatMul", "row", x(3), x(3, 4)), binary("MatMul", "row by batch", x(3), x(2, 3, 4)),
+		binary("MatMul", "column", x(2, 3), x(3)), binary("MatMul", "batch by column", x(2, 2, 3), x(3)), binary("MatMul", "vectors", x(3), x(3)),
+	} {
 		c.vectors = true
 		add(c)
 	}
@@ -203,7 +205,7 @@ func contractCases() []contractCase {
 		contractCase{op: "Gather", name: "small table", args: []arg{x(3, 4), at}, single: true},
 		contractCase{op: "Gather", name: "large table", args: []arg{x(70, 1), at}, single: true},
 		contractCase{op: "Gather", name: "one", args: []arg{x(3, 2), longs(nil, 1)}},
-		contractCase{op: "Gather", name: "32-bit", args: []arg{x(3, 2), arg{Tensor: &onnx.Tensor{Type: onnx.Int32, Dims: []int64{1}, Data: []byte{2, 0, 0, 0}}}}})
+		contractCase{op: "Gather", name: "32-bit", args: []arg{x(3, 2), {Tensor: &onnx.Tensor{Type: onnx.Int32, Dims: []int64{1}, Data: []byte{2, 0, 0, 0}}}}})
 	for _, axis := range []int64{1, -1} {
 		add(contractCase{op: "Gather", name: "axis " + label(ints(axis)), args: []arg{x(2, 3, 2), at}, attrs: with(i("axis", axis)), ranked: true},
 			contractCase{op: "Gather", name: "one of axis " + label(ints(axis)), args: []arg{x(2, 3, 2), longs(nil, 1)}, attrs: with(i("axis", axis)), ranked: true},
@@ -299,6 +301,8 @@ func contractCases() []contractCase {
 	padding := arg{Tensor: &onnx.Tensor{Type: onnx.Int32, Dims: []int64{1, 3}, Data: []byte{1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}}}
 	many("", []arg{x(1, 2, 6), x(1, 3, 6), x(1, 3, 4)}, f("scale", 1))
 	many("bias and mask", []arg{x(1, 2, 6), x(1, 3, 6), x(1, 3, 4), none, padding, x(1, 2, 2, 3)}, f("scale", 1), f("mask_filter_value", -5))
+	many("packed bias", []arg{x(1, 2, 6), x(1, 3, 6), x(1, 3, 4), x(16)}, f("scale", 1))
+	many("keys by head", []arg{x(1, 2, 6), x(1, 2, 3, 3), x(1, 2, 3, 3)}, f("scale", 1))
 	many("causal", []arg{x(1, 3, 4), x(1, 3, 4), x(1, 3, 4)}, f("scale", 1), i("unidirectional", 1))
 	return cases
 }

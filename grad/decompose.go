@@ -88,17 +88,17 @@ func (c *call) simplified(x, scale string, axis int64, eps float32) []string {
 func attention(c *call) []string {
 	n := c.node
 	if c.in(4) != "" || c.in(5) != "" || c.in(6) != "" {
-		return c.not("keys and values of the past are")
+		return c.uncovered("keys and values of the past")
 	}
 	if n.Float("softcap", 0) != 0 {
-		return c.not("softcap is")
+		return c.uncovered("softcap")
 	}
 	heads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
 	q, flat := c.heads(c.in(0), heads)
 	k, _ := c.heads(c.in(1), kvHeads)
 	v, _ := c.heads(c.in(2), kvHeads)
 	if a, b := c.Shape(q), c.Shape(k); heads != kvHeads || len(a) == 4 && len(b) == 4 && a[1].Known() && b[1].Known() && !a[1].Same(b[1]) {
-		return c.not("heads shared by several queries are")
+		return c.uncovered("heads shared by several queries")
 	}
 	s := c.scores(q, k)
 	if mask := c.in(3); mask != "" {
@@ -121,11 +121,11 @@ func multiHeadAttention(c *call) []string {
 	heads := n.Int("num_heads", 0)
 	for i := 6; i < len(n.Inputs); i++ {
 		if c.in(i) != "" {
-			return c.not("keys and values of the past are")
+			return c.uncovered("keys and values of the past")
 		}
 	}
 	if c.in(1) == "" || c.in(2) == "" {
-		return c.not("queries, keys and values packed in one input are")
+		return c.uncovered("queries, keys and values packed in one input")
 	}
 	q, k, v := c.in(0), c.in(1), c.in(2)
 	if bias := c.in(3); bias != "" {
@@ -141,7 +141,7 @@ func multiHeadAttention(c *call) []string {
 	filter := float64(n.Float("mask_filter_value", -10000))
 	if mask := c.in(4); mask != "" {
 		if c.rank(mask) != 2 {
-			return c.not("a key padding mask of rank %d is", len(c.Shape(mask)))
+			return c.uncovered("a key padding mask of rank %d", len(c.Shape(mask)))
 		}
 		padded := c.Equal(c.Unsqueeze(mask, 1, 2), c.as(c.Int(0), mask)) // [B,1,1,S]
 		s = c.Add(s, c.Where(padded, c.Float(filter, q), c.Float(0, q)))
@@ -152,22 +152,23 @@ func multiHeadAttention(c *call) []string {
 	return []string{c.merge(c.MatMul(c.Softmax(s, -1), v), true)}
 }
 
-// not ends the derivation with what is not covered.
-func (c *call) not(format string, args ...any) []string {
-	c.fail(format+" not covered", args...)
+// uncovered ends the derivation at a form of the operator that the
+// decomposition leaves out.
+func (c *call) uncovered(form string, args ...any) []string {
+	c.fail(form+": not covered", args...)
 	return nil
 }
 
-// withBias adds the parts of a packed bias [(h·d)+(h·d)+(h·dv)].
+// withBias adds the parts of a packed bias, h·d + h·d + h·dv elements long.
 func (c *call) withBias(bias string, x ...string) (q, k, v string) {
-	at := int64(0)
+	start := c.Ints(0)
 	for i := range x {
-		s := c.Shape(x[i])
-		if len(s) != 3 || !s[2].Known() {
-			return c.fail("a bias needs queries, keys and values [B,L,D] of known D"), "", ""
+		if c.rank(x[i]) != 3 {
+			c.fail("a bias with keys and values by head: not covered")
 		}
-		x[i] = c.Add(x[i], c.SliceTo(bias, at, at+s[2].Size, 0))
-		at += s[2].Size
+		end := c.plus(start, c.sizeOf(x[i], -1))
+		x[i] = c.Add(x[i], c.Slice(bias, start, end, 0))
+		start = end
 	}
 	return x[0], x[1], x[2]
 }

@@ -50,8 +50,10 @@ func withCrossEntropy(m *onnx.Model) *onnx.Model {
 	g.Inputs = append(g.Inputs, onnx.Value{Name: "labels", Type: onnx.Int64, Shape: onnx.Shape{onnx.Sym("B"), onnx.Sym("T")}})
 	g.Nodes = append(g.Nodes,
 		&onnx.Node{Name: "classes", Op: "Transpose", Inputs: []string{"logits"}, Outputs: []string{"classes"}, Attrs: []onnx.Attr{onnx.IntsAttr("perm", 0, 2, 1)}},
-		&onnx.Node{Name: "loss", Op: "SoftmaxCrossEntropyLoss", Inputs: []string{"classes", "labels"}, Outputs: []string{"loss"},
-			Attrs: []onnx.Attr{onnx.IntAttr("ignore_index", -100)}})
+		&onnx.Node{
+			Name: "loss", Op: "SoftmaxCrossEntropyLoss", Inputs: []string{"classes", "labels"}, Outputs: []string{"loss"},
+			Attrs: []onnx.Attr{onnx.IntAttr("ignore_index", -100)},
+		})
 	g.Outputs = append(g.Outputs, onnx.Value{Name: "loss", Type: onnx.Float32, Shape: onnx.Shape{}})
 	return m
 }

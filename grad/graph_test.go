@@ -74,7 +74,8 @@ func block(dtype onnx.DType, fed bool) *testGraph {
 	text := g.input("text", []int64{2, 3, 8}, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(8))
 	buckets := g.Input("buckets", onnx.Int64, onnx.Sym("S+2"), onnx.Sym("S+2"))
 	g.feeds["buckets"] = onnx.Longs("", []int64{5, 5}, []int64{
-		0, 1, 2, 3, 3, 4, 0, 1, 2, 3, 5, 4, 0, 1, 2, 6, 5, 4, 0, 1, 6, 6, 5, 4, 0})
+		0, 1, 2, 3, 3, 4, 0, 1, 2, 3, 5, 4, 0, 1, 2, 6, 5, 4, 0, 1, 6, 6, 5, 4, 0,
+	})
 	batch := g.SizesOf(text, 0, 1)
 	prompts := g.Expand(prompt, g.Concat(0, batch, g.Ints(2, 8)))
 	x := g.Concat(1, prompts, text)

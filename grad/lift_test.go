@@ -103,19 +103,28 @@ func wave(n int) []float64 {
 // TestLiftInside: graphs in nodes are lifted with the rest, wherever they are.
 func TestLiftInside(t *testing.T) {
 	branch := func(axis int64) *onnx.Graph {
-		return &onnx.Graph{Name: "branch",
-			Nodes: []*onnx.Node{{Name: "squeeze", Op: "Squeeze", Inputs: []string{"a"}, Outputs: []string{fmt.Sprint("b", axis)},
-				Attrs: []onnx.Attr{onnx.IntsAttr("axes", axis)}}},
-			Outputs: []onnx.Value{{Name: fmt.Sprint("b", axis), Type: onnx.Float32}}}
+		return &onnx.Graph{
+			Name: "branch",
+			Nodes: []*onnx.Node{{
+				Name: "squeeze", Op: "Squeeze", Inputs: []string{"a"}, Outputs: []string{fmt.Sprint("b", axis)},
+				Attrs: []onnx.Attr{onnx.IntsAttr("axes", axis)},
+			}},
+			Outputs: []onnx.Value{{Name: fmt.Sprint("b", axis), Type: onnx.Float32}},
+		}
 	}
 	m := onnx.NewModel("if")
 	m.Opset[""] = 11
-	m.Graph.Inputs = []onnx.Value{{Name: "c", Type: onnx.Bool, Shape: onnx.Shape{}}, {Name: "a", Type: onnx.Float32, Shape: onnx.Fixed(1, 1)},
-		{Name: "x", Type: onnx.Float32, Shape: onnx.Fixed(1)}}
+	m.Graph.Inputs = []onnx.Value{
+		{Name: "c", Type: onnx.Bool, Shape: onnx.Shape{}},
+		{Name: "a", Type: onnx.Float32, Shape: onnx.Fixed(1, 1)},
+		{Name: "x", Type: onnx.Float32, Shape: onnx.Fixed(1)},
+	}
 	m.Graph.Nodes = []*onnx.Node{
 		{Name: "choose", Op: "If", Inputs: []string{"c"}, Outputs: []string{"b"}, Attrs: []onnx.Attr{
-			{Name: "then_branch", Kind: onnx.AttrGraph, G: branch(0)}, {Name: "else_branch", Kind: onnx.AttrGraph, G: branch(1)}}},
-		{Name: "mul", Op: "Mul", Inputs: []string{"b", "x"}, Outputs: []string{"loss"}}}
+			{Name: "then_branch", Kind: onnx.AttrGraph, G: branch(0)}, {Name: "else_branch", Kind: onnx.AttrGraph, G: branch(1)},
+		}},
+		{Name: "mul", Op: "Mul", Inputs: []string{"b", "x"}, Outputs: []string{"loss"}},
+	}
 	m.Graph.Outputs = []onnx.Value{{Name: "loss", Type: onnx.Float32, Shape: onnx.Fixed(1)}}
 	r := must(Reverse(m, "loss", []string{"x"}))(t)
 	out := run(t, r, map[string]*onnx.Tensor{"c": {Type: onnx.Bool, Data: []byte{1}}, "a": onnx.Floats("", []int64{1, 1}, []float32{5}), "x": vector(2)})

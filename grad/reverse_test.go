@@ -56,11 +56,14 @@ func TestErrors(t *testing.T) {
 		{"graph in a node", func(b *onnx.Builder) (string, []string) {
 			cond := b.Const(&onnx.Tensor{Type: onnx.Bool, Data: []byte{1}})
 			branch := func(op string) *onnx.Graph {
-				return &onnx.Graph{Name: op, Nodes: []*onnx.Node{{Op: op, Inputs: []string{"x"}, Outputs: []string{op}}},
-					Outputs: []onnx.Value{{Name: op, Type: onnx.Float32}}}
+				return &onnx.Graph{
+					Name: op, Nodes: []*onnx.Node{{Op: op, Inputs: []string{"x"}, Outputs: []string{op}}},
+					Outputs: []onnx.Value{{Name: op, Type: onnx.Float32}},
+				}
 			}
 			b.Append(&onnx.Node{Name: "choice", Op: "If", Inputs: []string{cond}, Outputs: []string{"chosen"}, Attrs: []onnx.Attr{
-				{Name: "then_branch", Kind: onnx.AttrGraph, G: branch("Tanh")}, {Name: "else_branch", Kind: onnx.AttrGraph, G: branch("Neg")}}})
+				{Name: "then_branch", Kind: onnx.AttrGraph, G: branch("Tanh")}, {Name: "else_branch", Kind: onnx.AttrGraph, G: branch("Neg")},
+			}})
 			b.Output("loss", b.ReduceMean("chosen", false))
 			return "loss", []string{"x"}
 		}},
