@@ -29,7 +29,6 @@ func TestUncoveredForms(t *testing.T) {
 		{"Attention", append(qkv, "", "q", "q"), nil, 1, "the past"},
 		{"Attention", []string{"q", "k", "k"}, nil, 1, "heads shared"},
 		{"Attention", qkv, nil, 2, "output 1"},
-		{"Attention", []string{"x3", "x3", "x3"}, nil, 1, "number of heads"},
 		{"com.microsoft.MultiHeadAttention", []string{"x3"}, attrs{i("num_heads", 2)}, 1, "packed"},
 		{"com.microsoft.MultiHeadAttention", []string{"x3", "x3", "x3", "", "", "", "q", "q"}, attrs{i("num_heads", 2)}, 1, "the past"},
 		{"com.microsoft.MultiHeadAttention", []string{"x3", "x3", "x3", "", "lengths"}, attrs{i("num_heads", 2)}, 1, "mask of rank 1"},
