@@ -109,8 +109,10 @@ func (c curve) png() ([]byte, error) {
 
 	img := vgimg.NewWith(vgimg.UseWH(16*vg.Centimeter, 12*vg.Centimeter), vgimg.UseDPI(150))
 	plots := [][]*plot.Plot{{upper}, {lower}}
-	tiles := draw.Tiles{Rows: 2, Cols: 1, PadX: vg.Millimeter, PadY: 3 * vg.Millimeter,
-		PadTop: 3 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 2 * vg.Millimeter, PadRight: 4 * vg.Millimeter}
+	tiles := draw.Tiles{
+		Rows: 2, Cols: 1, PadX: vg.Millimeter, PadY: 3 * vg.Millimeter,
+		PadTop: 3 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 2 * vg.Millimeter, PadRight: 4 * vg.Millimeter,
+	}
 	for i, row := range plot.Align(plots, tiles, draw.New(img)) {
 		plots[i][0].Draw(row[0])
 	}

@@ -120,12 +120,27 @@ func TestTables(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(11278080), "11,278,080"}, {count(-1234), "-1,234"}, {count(-123), "-123"},
-		{sizeText(999), "999 bytes"}, {sizeText(1000), "1.0 kB"}, {sizeText(45_123_840), "45.1 MB"}, {sizeText(3e9), "3.0 GB"},
+		{count(0), "0"},
+		{count(999), "999"},
+		{count(1000), "1,000"},
+		{count(11278080), "11,278,080"},
+		{count(-1234), "-1,234"},
+		{count(-123), "-123"},
+		{sizeText(999), "999 bytes"},
+		{sizeText(1000), "1.0 kB"},
+		{sizeText(45_123_840), "45.1 MB"},
+		{sizeText(3e9), "3.0 GB"},
 		{percent(0.256), "25.6 %"},
-		{about(1500 * time.Microsecond), "2ms"}, {about(3210 * time.Millisecond), "3.2s"}, {about(83400 * time.Millisecond), "1m23s"}, {about(123456), "120µs"},
-		{short("ä"), "ä"}, {short(strings.Repeat("ä", 90)), strings.Repeat("ä", 79) + "…"},
-		{shellWord("runs/a-1"), "runs/a-1"}, {shellWord("my run"), "'my run'"}, {shellWord(""), "''"}, {shellWord("it's"), `'it'\''s'`},
+		{about(1500 * time.Microsecond), "2ms"},
+		{about(3210 * time.Millisecond), "3.2s"},
+		{about(83400 * time.Millisecond), "1m23s"},
+		{about(123456), "120µs"},
+		{short("ä"), "ä"},
+		{short(strings.Repeat("ä", 90)), strings.Repeat("ä", 79) + "…"},
+		{shellWord("runs/a-1"), "runs/a-1"},
+		{shellWord("my run"), "'my run'"},
+		{shellWord(""), "''"},
+		{shellWord("it's"), `'it'\''s'`},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
