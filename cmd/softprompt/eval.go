@@ -13,7 +13,7 @@ type evalCmd struct {
 	promptFlags
 	Split  string `default:"validation" placeholder:"S" help:"train, validation or test. (${default})"`
 	Data   string `placeholder:"DIR" help:"Folder with the task's files; without it that of the run, or the part that travels with softprompt."`
-	Decode string `enum:"rank,generate,both" default:"both" help:"How an answer is read off the model: by the rank of the label words, by what it writes, or both. (${default})"`
+	Decode string `placeholder:"HOW" enum:"rank,generate,both" default:"both" help:"How an answer is read off the model: by the rank of the label words, by what it writes, or both. (${default})"`
 }
 
 // Help has the examples.

@@ -19,9 +19,9 @@ type exportCmd struct {
 	From    string   `arg:"" name:"model|dir" help:"A model, or a run folder or prompt file: its model, with the prompt built into score, encode and decode."`
 	Out     string   `required:"" placeholder:"DIR" help:"Folder to write to."`
 	Graph   []string `enum:"train,score,encode,decode" default:"train,score,encode,decode" placeholder:"NAMES" help:"Which graphs. (${default})"`
-	Inputs  string   `enum:"ids,embeds" default:"ids" help:"Whether the graphs take input_ids, or the embedded input of a caller who places the prompt: ids or embeds. (${default})"`
-	Ops     string   `enum:"fused,standard" default:"fused" help:"ONNX Runtime's fused operators, or those of the ONNX standard alone: fused or standard. (${default})"`
-	Method  string   `enum:"prompt-tuning,none" default:"prompt-tuning" help:"Of a model: which prompt the graphs take as input, prompt-tuning or none. (${default})"`
+	Inputs  string   `placeholder:"KIND" enum:"ids,embeds" default:"ids" help:"Whether the graphs take input_ids, or the embedded input of a caller who places the prompt: ids or embeds. (${default})"`
+	Ops     string   `placeholder:"KIND" enum:"fused,standard" default:"fused" help:"ONNX Runtime's fused operators, or those of the ONNX standard alone: fused or standard. (${default})"`
+	Method  string   `placeholder:"NAME" enum:"prompt-tuning,none" default:"prompt-tuning" help:"Of a model: which prompt the graphs take as input, prompt-tuning or none. (${default})"`
 	Dropout bool     `help:"Give the train graph inputs for dropout masks."`
 	ZLoss   float64  `default:"0.0001" placeholder:"R" help:"Factor of the z-loss in the train graph. (${default})"`
 	Model   string   `placeholder:"M" help:"Of a prompt: a model in place of the one that it names."`
@@ -106,8 +106,8 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 // source finds out what is to be exported: a model, or a prompt and its model.
 func (c *exportCmd) source() (ref string, p *prompt.Prompt, err error) {
 	info, err := os.Stat(c.From)
-	if err != nil {
-		return c.From, nil, nil // a model's name
+	if err != nil || c.From == "tiny" { // a file of that name is ./tiny
+		return c.From, nil, nil
 	}
 	if info.IsDir() {
 		if _, err := os.Stat(filepath.Join(c.From, prompt.FileName)); err != nil {

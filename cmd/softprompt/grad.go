@@ -12,7 +12,7 @@ import (
 type gradCmd struct {
 	File     string   `arg:"" help:"An ONNX model."`
 	Loss     string   `required:"" placeholder:"NAME" help:"The value to differentiate, of one element."`
-	WRT      []string `name:"wrt" required:"" placeholder:"NAME,NAME" help:"The inputs, weights or interior values to differentiate in."`
+	WRT      []string `name:"wrt" required:"" placeholder:"NAME" help:"The inputs, weights or interior values to differentiate in."`
 	Out      string   `required:"" placeholder:"FILE" help:"Where to write the model with its gradient."`
 	External bool     `help:"Put the weights into FILE_data."`
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,8 @@ import (
 	"softprompt/onnx/ort/orttest"
 	"softprompt/tasks"
 )
+
+var update = flag.Bool("update", false, "write the outputs that scripts compare with anew")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"softprompt": main})
@@ -42,6 +45,8 @@ func TestScript(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error { e.Vars = append(e.Vars, vars...); return nil },
 		Cmds:  commands,
+
+		UpdateScripts: *update,
 	})
 }
 
