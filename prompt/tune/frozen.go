@@ -99,7 +99,8 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *models.Model, opts FreezeOp
 	}
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
-		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile},
+		// Without the arena a run's buffers fragment the heap: twice the memory.
+		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true},
 		spec:     export.Spec{Config: m.Config, Weights: weights, Dropout: opts.Dropout, ZLoss: opts.ZLoss},
 		sessions: map[graph]*ort.Session{},
 	}

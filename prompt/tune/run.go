@@ -204,6 +204,13 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 	if err != nil {
 		return nil, err
 	}
+	// A device that is not there, or too little memory for the weights, shows
+	// before anything is written.
+	for _, g := range []graph{scoreGraph, trainGraph} {
+		if _, err := u.frozen.session(ctx, g); err != nil {
+			return nil, err
+		}
+	}
 	if err := createFolder(opts.Out, s); err != nil {
 		return nil, err
 	}

@@ -191,4 +191,3 @@ func (r *report) print() {
 	fmt.Printf("| mean | %.2f | %.2f |\n", r.Means[0], r.Means[1])
 	fmt.Printf("difference %+.2f points, 95 %% interval %+.2f to %+.2f\n", r.Difference, r.Low, r.High)
 }
-
