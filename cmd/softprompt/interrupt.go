@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,10 +40,20 @@ func interrupted(err error) bool {
 	return errors.Is(err, tune.ErrStopped) || errors.Is(err, context.Canceled)
 }
 
-// stopped adds to the error of an interrupted run how to go on with it.
-func stopped(err error, dir string) error {
-	if !errors.Is(err, tune.ErrStopped) { // nothing had begun
-		return err
+// resumable adds to the error that ended a run how to go on with it, where the
+// run was stopped or its place gave out.
+func resumable(err error, dir string) error {
+	again := fmt.Sprintf("softprompt train --resume %s goes on", shellWord(dir))
+	if errors.Is(err, tune.ErrStopped) {
+		return hint.Wrap(err, "%s", again)
 	}
-	return hint.Wrap(err, "softprompt train --resume %s goes on", shellWord(dir))
+	for _, full := range diskErrors {
+		if errors.Is(err, full) {
+			return hint.Wrap(err, "%s; then %s", advice(err), again)
+		}
+	}
+	return err
 }
+
+// diskErrors are those of a disk that takes no more.
+var diskErrors = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}

@@ -82,10 +82,7 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 	result, err := run(rt, tune.Options{Out: dir, Report: report, Log: ui.log, Version: programVersion()})
 	done()
 	if err != nil {
-		if interrupted(err) {
-			return stopped(err, dir)
-		}
-		return err
+		return resumable(err, dir)
 	}
 	if err := drawCurve(dir); err != nil {
 		ui.warn("the prompt is tuned, but its curve could not be drawn: %v", err)

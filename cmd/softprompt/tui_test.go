@@ -45,7 +45,7 @@ func TestFail(t *testing.T) {
 		{fmt.Errorf("writing x: %w", syscall.ENOSPC), "softprompt: error: writing x: no space left on device\nsoftprompt: hint: free some space on that disk; what was saved before is whole\n"},
 		{fmt.Errorf("opening x: %w", fs.ErrPermission), "softprompt: error: opening x: permission denied\nsoftprompt: hint: choose a place that you may read and write\n"},
 		{usagef("wrong"), "softprompt: error: wrong\nsoftprompt: hint: softprompt --help tells what there is\n"},
-		{stopped(fmt.Errorf("%w after step 2", tune.ErrStopped), "my run"), "softprompt: error: stopped after step 2\nsoftprompt: hint: softprompt train --resume 'my run' goes on\n"},
+		{resumable(fmt.Errorf("%w after step 2", tune.ErrStopped), "my run"), "softprompt: error: stopped after step 2\nsoftprompt: hint: softprompt train --resume 'my run' goes on\n"},
 	} {
 		var out bytes.Buffer
 		newTUI(nil, io.Discard, &out).fail(c.err)
