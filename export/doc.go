@@ -9,6 +9,7 @@
 //	graph   inputs                                         outputs
 //	Train   input_ids, attention_mask, prompt_index,       loss, example_loss, token_hits,
 //	        the method's, labels, label_weights, dropout   grad.<input> for each trainable
+//	        (or candidates, right, row_weights)
 //	Score   the same up to the method's, candidate_ids,    log_probability
 //	        candidate_row
 //	Encode  the same up to the method's                    cross.<i>.key, cross.<i>.value, encoder_mask

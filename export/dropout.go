@@ -70,5 +70,9 @@ func (g *t5) drop(k kind, x string) string {
 	}
 	i := g.dropout.next[input]
 	g.dropout.next[input]++
-	return g.Mul(x, g.Gather(input, g.Int(i), 0))
+	mask := g.Gather(input, g.Int(i), 0)
+	if g.row != "" && g.site.Stack == "decoder" {
+		mask = g.Gather(mask, g.row, 0) // all candidates of a row share its masks
+	}
+	return g.Mul(x, mask)
 }

@@ -11,6 +11,11 @@ import (
 // Train returns the graph of one training step: forward pass, loss and the
 // gradient of the loss in each trainable of the method (or in inputs_embeds).
 // Labels [B,T] that are −100 are ignored.
+//
+// With Spec.Rank the loss is that of choosing among the candidates of each row:
+// candidate_ids [B·C,T] and candidate_row as for [Score], row by row, right
+// [B,C] and row_weights [B] take the place of labels and label_weights, and
+// ZLoss plays no part.
 func Train(spec Spec) (*onnx.Model, error) {
 	if spec.Prompt != nil {
 		return nil, errors.New("exporting graph train: a prompt that is built in cannot be trained")
@@ -22,8 +27,13 @@ func Train(spec Spec) (*onnx.Model, error) {
 		return nil, err
 	}
 	states, mask := g.encoder()
-	labels := g.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
-	loss := g.loss(g.teacherForced(states, mask, labels, ""), labels)
+	var loss string
+	if spec.Rank {
+		loss = g.rankLoss(g.candidates(states, mask))
+	} else {
+		labels := g.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
+		loss = g.loss(g.teacherForced(states, mask, labels, ""), labels)
+	}
 	forward, err := g.finish()
 	if err != nil {
 		return nil, err
@@ -58,13 +68,18 @@ func Score(spec Spec) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, mask := g.encoder()
+	g.Output("log_probability", g.candidates(g.encoder()))
+	return g.finish()
+}
+
+// candidates adds the inputs of candidate answers and returns their
+// log-probabilities [N].
+func (g *t5) candidates(states, mask string) string {
 	n := onnx.Sym("N")
 	labels := g.Input("candidate_ids", onnx.Int64, n, onnx.Sym("T"))
-	row := g.Input("candidate_row", onnx.Int64, n)
-	s := g.score(g.teacherForced(states, mask, labels, row), labels)
-	g.Output("log_probability", g.ReduceSum(s.logProb, false, 1))
-	return g.finish()
+	g.row = g.Input("candidate_row", onnx.Int64, n)
+	s := g.score(g.teacherForced(states, mask, labels, g.row), labels)
+	return g.ReduceSum(s.logProb, false, 1)
 }
 
 // teacherForced returns the logits [N,T,V] of a decoder that reads labels

@@ -68,3 +68,31 @@ func (g *t5) loss(logits, labels string) string {
 	g.Output("token_hits", g.ReduceSum(g.Mul(hits, s.valid), false, 1))
 	return "loss"
 }
+
+// rankLoss adds the same outputs for a choice among the C candidates of each
+// row, whose log-probabilities [B·C] are given:
+//
+//	loss         = Σ row_weights · example_loss
+//	example_loss = log Σ p of all candidates − log Σ p of the right ones
+//	token_hits   = 1 where a right one is the likeliest
+//
+// right [B,C] marks them with 1: several words may stand for one class. This
+// is cross-entropy restricted to the label words (OpenPrompt,
+// PromptForClassification); their share of all text plays no part in it.
+func (g *t5) rankLoss(logProb string) string {
+	b, c := onnx.Sym("B"), onnx.Sym("C")
+	right := g.Input("right", onnx.Float32, b, c)
+	weights := g.Input("row_weights", onnx.Float32, b)
+	scores := g.LogSoftmax(g.Reshape(logProb, g.ShapeOf(right)), -1) // [B,C]
+	onlyRight := g.Add(scores, g.maskBias(right))
+	example := g.Neg(g.Op("ReduceLogSumExp", []string{onlyRight, g.Ints(1)}, onnx.IntAttr("keepdims", 0)))
+	loss := g.ReshapeTo(g.ReduceSum(g.Mul(example, weights), false), 1)
+	if g.Method.Loss != nil {
+		loss = g.Method.Loss(&g.site, loss)
+	}
+	best := g.Unsqueeze(g.ArgMax(scores, -1, false), 1)
+	g.Output("loss", loss)
+	g.Output("example_loss", example)
+	g.Output("token_hits", g.Squeeze(g.GatherElements(right, best, 1), 1))
+	return "loss"
+}

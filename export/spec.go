@@ -26,6 +26,9 @@ type Spec struct {
 	// ZLoss is the factor of (log Z)² in the loss; 0 leaves it out. The
 	// paper's code has 1e-4.
 	ZLoss float64
+	// Rank trains on the choice among candidates, as a label is chosen, in
+	// place of the target's tokens: see [Train].
+	Rank bool
 	// Embeds replaces input_ids by inputs_embeds [B,P+S,d]: the caller looks
 	// up embeddings and places the prompt. The gradient is that of
 	// inputs_embeds, and the method must be nil.
@@ -44,6 +47,7 @@ type t5 struct {
 	folder  string            // where the weights' files lie
 	index   map[string]string // position bucket tables
 	dropout *dropout          // nil when the graph has none
+	row     string            // the encoder row of each decoder row, "" when they are the same
 }
 
 // newGraph starts a graph of the given name.

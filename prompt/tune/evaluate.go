@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"softprompt/tasks"
 )
@@ -27,13 +28,16 @@ type Judge struct {
 	Task       *tasks.Task
 	MaxInput   int
 	MaxTarget  int
-	candidates [][]int64
-	lengths    []int
+	candidates [][]int64 // the words, EOS last
+	classes    []int     // the class that each stands for
 }
 
 // NewJudge encodes the task's label words for a model.
 func (f *Frozen) NewJudge(task *tasks.Task, maxInput, maxTarget int) (*Judge, error) {
 	j := &Judge{Task: task, MaxInput: maxInput, MaxTarget: maxTarget}
+	for class, words := range task.Verbalizer.Words {
+		j.classes = append(j.classes, slices.Repeat([]int{class}, len(words))...)
+	}
 	for _, w := range task.Verbalizer.List() {
 		ids, cut, err := f.Tokenizer.EncodeEOS(w, maxTarget)
 		if err != nil {
@@ -43,7 +47,6 @@ func (f *Frozen) NewJudge(task *tasks.Task, maxInput, maxTarget int) (*Judge, er
 			return nil, fmt.Errorf("label word %q has more than %d tokens", w, maxTarget)
 		}
 		j.candidates = append(j.candidates, ids)
-		j.lengths = append(j.lengths, len(ids))
 	}
 	return j, nil
 }
@@ -58,7 +61,7 @@ func (f *Frozen) Classes(ctx context.Context, bank *Bank, j *Judge, rows []Row) 
 	v := j.Task.Verbalizer
 	for i, words := range raw {
 		for w := range words {
-			words[w] = v.WordScore(words[w], j.lengths[w])
+			words[w] = v.WordScore(words[w], len(j.candidates[w]))
 		}
 		raw[i] = v.Scores(v.Group(words))
 	}

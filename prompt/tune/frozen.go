@@ -75,6 +75,7 @@ type FreezeOptions struct {
 	Threads int // 0 for one a core
 	Dropout bool
 	ZLoss   float64
+	Rank    bool // train on the choice of a label, not on its tokens
 	// NoTokenizer leaves the tokenizer out, for who has token ids already and
 	// calls nothing that reads or writes text.
 	NoTokenizer bool
@@ -101,7 +102,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *models.Model, opts FreezeOp
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
 		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true},
-		spec:     export.Spec{Config: m.Config, Weights: weights, Dropout: opts.Dropout, ZLoss: opts.ZLoss},
+		spec:     export.Spec{Config: m.Config, Weights: weights, Dropout: opts.Dropout, ZLoss: opts.ZLoss, Rank: opts.Rank},
 		sessions: map[graph]*ort.Session{},
 	}
 	if opts.Method != "" {

@@ -83,7 +83,7 @@ func (u *setup) timeSteps(ctx context.Context, bank *Bank) (time.Duration, error
 		rows := seq.at(i)
 		for at := 0; at < len(rows); at += u.settings.MicroBatch {
 			part := rows[at:min(at+u.settings.MicroBatch, len(rows))]
-			opts := StepOptions{Weight: 1, Dropout: &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}}}
+			opts := StepOptions{Weight: 1, Judge: u.judge, Dropout: &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}}}
 			if _, err := u.frozen.Step(ctx, bank, part, opts); err != nil {
 				return 0, err
 			}

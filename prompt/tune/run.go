@@ -92,7 +92,7 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 		}
 	}()
 	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
-		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss,
+		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
 	})
 	if err != nil {
 		return nil, err

@@ -47,21 +47,15 @@ func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, row
 	in := newFeed()
 	defer in.close()
 	part := make([]Row, len(batch))
-	var targets [][]int64
-	var row []int64
 	for i, at := range batch {
 		part[i] = rows[at]
-		for _, c := range candidates {
-			targets, row = append(targets, c), append(row, int64(i))
-		}
 	}
 	in.inputs(part, bank, f.Model.Config.PadID)
-	in.targets("candidate_ids", targets)
-	in.ints("candidate_row", row, len(row))
+	in.candidates(len(part), candidates)
 	if in.err != nil {
 		return in.err
 	}
-	logp, err := ort.NewTensor(onnx.Float32, int64(len(row)))
+	logp, err := ort.NewTensor(onnx.Float32, int64(len(part)*len(candidates)))
 	if err != nil {
 		return err
 	}

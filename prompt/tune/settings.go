@@ -36,7 +36,7 @@ type Settings struct {
 	WeightDecay  float64 `yaml:"weight_decay"`
 	InitialStep  int64   `yaml:"initial_step"` // adafactor: the step that its decay counts from
 	ClipNorm     float64 `yaml:"clip_norm"`    // bound on the gradient's norm, 0 for none
-	Loss         string  `yaml:"loss"`         // sum or mean over the target tokens of a batch
+	Loss         string  `yaml:"loss"`         // sum or mean over the target tokens, or labels: choose a label
 	ZLoss        float64 `yaml:"z_loss"`
 	Dropout      float64 `yaml:"dropout"`
 
@@ -98,8 +98,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("--dropout is %v, want 0 or more and below 1", s.Dropout)
 	case s.LearningRate <= 0:
 		return fmt.Errorf("--learning-rate is %v, want more than 0", s.LearningRate)
-	case s.Loss != "sum" && s.Loss != "mean":
-		return fmt.Errorf("--loss is %q, want sum or mean", s.Loss)
+	case s.Loss != "sum" && s.Loss != "mean" && s.Loss != "labels":
+		return fmt.Errorf("--loss is %q, want sum, mean or labels", s.Loss)
 	case s.Patience < 0 || s.TrainRows < 0 || s.Threads < 0 || s.ZLoss < 0 || s.ClipNorm < 0 || s.InitialStep < 0:
 		return errors.New("--patience, --train-rows, --threads, --z-loss, --clip-norm and --initial-step cannot be negative")
 	case methods[s.Method] == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"softprompt/onnx"
 	"softprompt/onnx/ort"
@@ -11,17 +12,19 @@ import (
 
 // StepResult is what one pass forward and backward found.
 type StepResult struct {
-	Loss        float64   // Σ label_weights · (−log p + z-loss)
+	Loss        float64   // what the gradient is of, as export.Train has it
 	ExampleLoss []float32 // Σ −log p of each row
-	Tokens      int       // target tokens
-	Hits        int       // target tokens that had the highest logit
+	Tokens      int       // target tokens, or rows when the graph trains on the choice of a label
+	Hits        int       // those of them that had the highest score
 }
 
 // StepOptions says how the tokens of a batch weigh and what is dropped.
 type StepOptions struct {
-	// Weight is the weight of every target token in the loss: 1 for the sum,
-	// 1/tokens for the mean.
+	// Weight is that of every target token in the loss, or of every row when
+	// a label is chosen: 1 for the sum, 1/tokens for the mean.
 	Weight float32
+	// Judge has the candidates when the graph trains on the choice of a label.
+	Judge *Judge
 	// Dropout draws the masks; it is needed when the graph has dropout.
 	Dropout *Dropout
 }
@@ -41,20 +44,20 @@ func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOpti
 	defer in.close()
 	in.inputs(rows, bank, f.Model.Config.PadID)
 
-	labels := make([][]int64, len(rows))
-	for i, r := range rows {
-		if len(r.Target) == 0 {
-			return res, fmt.Errorf("training step: row %d of the batch has no target", i)
-		}
-		labels[i] = r.Target
+	feedTargets := in.answers
+	if f.spec.Rank {
+		feedTargets = in.choices
+	}
+	longest, err := feedTargets(rows, opts)
+	if err != nil {
+		return res, fmt.Errorf("training step: %w", err)
+	}
+	for _, r := range rows {
 		res.Tokens += len(r.Target)
 	}
-	longest := in.targets("labels", labels)
-	weights := make([]float32, len(rows)*longest)
-	for i := range weights {
-		weights[i] = opts.Weight
+	if f.spec.Rank {
+		res.Tokens = len(rows)
 	}
-	in.floats("label_weights", weights, len(rows), longest)
 	if f.spec.Dropout {
 		opts.Dropout.feed(in, f.Model.Config, rows, bank.Length, longest)
 	}
@@ -82,4 +85,56 @@ func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOpti
 		res.Hits += int(h)
 	}
 	return res, nil
+}
+
+// answers feeds the targets of the rows, token by token, and returns T.
+func (in *feed) answers(rows []Row, opts StepOptions) (int, error) {
+	labels := make([][]int64, len(rows))
+	for i, r := range rows {
+		if len(r.Target) == 0 {
+			return 0, fmt.Errorf("row %d of the batch has no target", i)
+		}
+		labels[i] = r.Target
+	}
+	longest := in.targets("labels", labels)
+	in.floats("label_weights", slices.Repeat([]float32{opts.Weight}, len(rows)*longest), len(rows), longest)
+	return longest, nil
+}
+
+// choices feeds the label words as candidates for each row, marks the right
+// ones, and returns T.
+func (in *feed) choices(rows []Row, opts StepOptions) (int, error) {
+	j := opts.Judge
+	if j == nil {
+		return 0, errors.New("there are no label words to choose among")
+	}
+	right := make([]float32, 0, len(rows)*len(j.candidates))
+	for i, r := range rows {
+		if r.Label < 0 {
+			return 0, fmt.Errorf("row %d of the batch has no label", i)
+		}
+		for _, class := range j.classes {
+			mark := float32(0)
+			if class == r.Label {
+				mark = 1
+			}
+			right = append(right, mark)
+		}
+	}
+	in.floats("right", right, len(rows), len(j.candidates))
+	in.floats("row_weights", slices.Repeat([]float32{opts.Weight}, len(rows)), len(rows))
+	return in.candidates(len(rows), j.candidates), nil
+}
+
+// candidates feeds the same candidate answers for each of n rows and returns T.
+func (in *feed) candidates(n int, candidates [][]int64) int {
+	var targets [][]int64
+	var row []int64
+	for i := range n {
+		for _, c := range candidates {
+			targets, row = append(targets, c), append(row, int64(i))
+		}
+	}
+	in.ints("candidate_row", row, len(row))
+	return in.targets("candidate_ids", targets)
 }

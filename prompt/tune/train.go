@@ -37,7 +37,7 @@ type trainer struct {
 // Event tells how a run is doing.
 type Event struct {
 	Step, Steps int
-	Loss        float64 // mean −log p of a target token since the last event
+	Loss        float64 // mean −log p of a target token, or of a label's choice since the last event
 	Score       float64 // last score on the rows held out
 	Best        float64 // best of them, and its step
 	BestStep    int
@@ -50,7 +50,7 @@ type Event struct {
 type (
 	stepLine struct {
 		Step         int     `json:"step"`
-		Loss         float64 `json:"loss"`           // mean −log p of a target token
+		Loss         float64 `json:"loss"`           // mean −log p of a target token, or of a label's choice
 		TokenHits    float64 `json:"token_accuracy"` // share of target tokens with the highest logit
 		Norm         float64 `json:"gradient_norm"`
 		LearningRate float64 `json:"learning_rate"`
@@ -118,7 +118,7 @@ func (t *trainer) due() bool {
 // micro-batch rows, whose gradients add up.
 func (t *trainer) step(ctx context.Context) error {
 	rows := t.sequence.at(t.Step)
-	opts := StepOptions{Weight: 1}
+	opts := StepOptions{Weight: 1, Judge: t.judge}
 	if t.settings.Loss == "mean" {
 		tokens := 0
 		for _, r := range rows {
