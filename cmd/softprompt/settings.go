@@ -39,7 +39,7 @@ type settingFlags struct {
 	WeightDecay  *float64 `group:"Training" placeholder:"R" help:"Weight decay; of adafactor, not multiplied by the rate."`
 	InitialStep  *int64   `group:"Training" placeholder:"N" help:"Step that adafactor counts from; 0 for the textbook's."`
 	ClipNorm     *float64 `group:"Training" placeholder:"R" help:"Bound on the gradient's norm, 0 for none."`
-	Loss         *string  `group:"Training" help:"sum or mean over the target tokens of a batch."`
+	Loss         *string  `group:"Training" help:"sum or mean over the target tokens, or labels: cross-entropy of choosing a label among all."`
 	ZLoss        *float64 `group:"Training" placeholder:"R" help:"Factor of the z-loss."`
 	Dropout      *float64 `group:"Training" placeholder:"R" help:"Dropout in the frozen model while training."`
 

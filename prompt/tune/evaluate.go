@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"softprompt/tasks"
@@ -11,8 +12,9 @@ import (
 // Evaluation is what a model with a prompt makes of a split.
 type Evaluation struct {
 	tasks.Report
-	// Loss is the mean over the examples of −log p of the gold label's words,
-	// under rank classification.
+	// Loss is the mean over the examples of −log p of the gold label's words;
+	// where the model trains on the choice of a label, p is the share of those
+	// words among all label words.
 	Loss float64 `json:"loss"`
 	// CutShare is the share of the inputs that were longer than allowed.
 	CutShare float64 `json:"cut_share"`
@@ -80,7 +82,7 @@ func (f *Frozen) Evaluate(ctx context.Context, bank *Bank, j *Judge, rows []Row)
 		gold[i] = r.Label
 		ev.Predictions = append(ev.Predictions, tasks.Best(scores[i]))
 		if r.Label >= 0 {
-			ev.Loss -= scores[i][r.Label] / float64(len(rows))
+			ev.Loss += f.loss(scores[i], r.Label) / float64(len(rows))
 		}
 		if r.Cut {
 			ev.CutShare += 1 / float64(len(rows))
@@ -88,6 +90,14 @@ func (f *Frozen) Evaluate(ctx context.Context, bank *Bank, j *Judge, rows []Row)
 	}
 	ev.Report, err = tasks.Evaluate(j.Task, gold, ev.Predictions)
 	return ev, err
+}
+
+// loss is that of a row with the given scores of its classes.
+func (f *Frozen) loss(scores []float64, label int) float64 {
+	if f.spec.Rank {
+		return -math.Log(softmax(scores)[label])
+	}
+	return -scores[label]
 }
 
 // EvaluateGenerated scores rows by the text that the model writes, greedily:

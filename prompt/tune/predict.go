@@ -212,7 +212,7 @@ func (p *Predictor) Write(ctx context.Context, texts []string, opts GenerateOpti
 	return out, nil
 }
 
-// Score evaluates a split of the task, by rank classification and, if asked
+// ScoreSplit evaluates a split of the task, by rank classification and, if asked
 // for, by generation too.
 func (p *Predictor) ScoreSplit(ctx context.Context, split tasks.Split, from tasks.LoadOptions, generate bool) (*Evaluation, error) {
 	examples, err := p.Task.Load(ctx, split, from)

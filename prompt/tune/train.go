@@ -83,7 +83,7 @@ func (t *trainer) train(ctx context.Context) (err error) {
 			err = save
 			return
 		}
-		err = fmt.Errorf("%w after step %d: %w", ErrStopped, t.Step, ctx.Err())
+		err = fmt.Errorf("%w after step %d", ErrStopped, t.Step)
 	}()
 	for {
 		if t.due() {
