@@ -15,7 +15,7 @@ deps := go run ./tools/deps $(if $(ORT),-ort $(ORT))
 with := $(if $(ORT),ONNXRUNTIME_SHARED_LIBRARY_PATH="$$($(deps) -path)")
 lint := go tool -modfile=tools/lint/go.mod
 
-.PHONY: help deps build quickstart test fuzz bench reference lint fmt generate clean
+.PHONY: help deps build quickstart test fuzz bench reference compare lint fmt generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,11 +40,14 @@ test: deps ## vet and run every test
 fuzz: deps ## run each fuzz target for FUZZTIME
 	@$(with) FUZZTIME='$(FUZZTIME)' sh tools/fuzz.sh $(PKGS)
 
-bench: build ## measure a training step against PEFT
+bench: deps ## measure a training step against PEFT
 	$(with) go run ./tools/bench
 
-reference: deps ## compute the reference numbers again with PyTorch and PEFT
-	$(with) go run ./tools/reference
+reference: ## compute the reference numbers again with PyTorch and PEFT
+	$(MAKE) -C tools/reference goldens
+
+compare: deps ## train prompts here and with PEFT from the same start and compare them
+	$(with) go run ./tools/compare -python "$$($(MAKE) -s -C tools/reference python)"
 
 lint: deps ## check formatting, imports between packages, and staticcheck
 	@unformatted=$$($(lint) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt: $$unformatted" >&2; exit 1; }

@@ -88,9 +88,11 @@ func TestAdafactorAgainstFormulas(t *testing.T) {
 				set(&rule)
 				n := shape[0] * shape[1]
 				rng := rand.New(rand.NewPCG(1, 2))
-				slow := &slowAdafactor{Adafactor: rule, rows: shape[0], cols: shape[1],
+				slow := &slowAdafactor{
+					Adafactor: rule, rows: shape[0], cols: shape[1],
 					p: make([]float64, n), v: make([]float64, n), m: make([]float64, n),
-					row: make([]float64, shape[0]), col: make([]float64, shape[1])}
+					row: make([]float64, shape[0]), col: make([]float64, shape[1]),
+				}
 				p := make([]float32, n)
 				for i := range p {
 					p[i] = float32(rng.NormFloat64())

@@ -39,8 +39,10 @@ func TestEmbedding(t *testing.T) {
 // and against the file of the tiny one.
 func TestParameters(t *testing.T) {
 	v11 := func(layers, d, ff, heads int) Config {
-		return Config{VocabSize: 32128, DModel: d, DKV: 64, DFF: ff, NumHeads: heads, NumLayers: layers,
-			NumDecoderLayers: layers, NumBuckets: 32, Gated: true}
+		return Config{
+			VocabSize: 32128, DModel: d, DKV: 64, DFF: ff, NumHeads: heads, NumLayers: layers,
+			NumDecoderLayers: layers, NumBuckets: 32, Gated: true,
+		}
 	}
 	for want, c := range map[int64]Config{
 		76_961_152:     v11(8, 512, 1024, 6),

@@ -42,8 +42,10 @@ const (
 )
 
 // sizeKeys names the sizes in a fingerprint, as config.json does.
-var sizeKeys = [...]string{"vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads",
-	"relative_attention_num_buckets", "relative_attention_max_distance"}
+var sizeKeys = [...]string{
+	"vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads",
+	"relative_attention_num_buckets", "relative_attention_max_distance",
+}
 
 func configSizes(c Config) [len(sizeKeys)]int {
 	return [...]int{c.VocabSize, c.DModel, c.DKV, c.DFF, c.NumLayers, c.NumDecoderLayers, c.NumHeads, c.NumBuckets, c.MaxDistance}

@@ -80,10 +80,14 @@ var nodeCases = append(unaryCases(), []nodeCase{
 	{op: "MatMulInteger", in: in(bytes8(2, 3), bytes8(3, 4))},
 	{op: "com.microsoft.MatMulIntegerToFloat", in: in(bytes8(2, 3), bytes8(3, 4), w(), w())},
 	{op: "com.microsoft.DynamicQuantizeMatMul", in: in(f(2, 3), bytes8(3, 4), w())},
-	{op: "com.microsoft.MatMulNBits", in: in(f(2, 5, 32), bytes8(4, 2, 8), w(8)),
-		attrs: attrs(onnx.IntAttr("K", 32), onnx.IntAttr("N", 4), onnx.IntAttr("bits", 4), onnx.IntAttr("block_size", 16))},
-	{op: "com.microsoft.MatMulBnb4", in: in(f(2, 32), bytes8(64), w(8)),
-		attrs: attrs(onnx.IntAttr("K", 32), onnx.IntAttr("N", 4), onnx.IntAttr("block_size", 16), onnx.IntAttr("quant_type", 1))},
+	{
+		op: "com.microsoft.MatMulNBits", in: in(f(2, 5, 32), bytes8(4, 2, 8), w(8)),
+		attrs: attrs(onnx.IntAttr("K", 32), onnx.IntAttr("N", 4), onnx.IntAttr("bits", 4), onnx.IntAttr("block_size", 16)),
+	},
+	{
+		op: "com.microsoft.MatMulBnb4", in: in(f(2, 32), bytes8(64), w(8)),
+		attrs: attrs(onnx.IntAttr("K", 32), onnx.IntAttr("N", 4), onnx.IntAttr("block_size", 16), onnx.IntAttr("quant_type", 1)),
+	},
 	{op: "QuantizeLinear", in: in(f(2, 3), w())},
 	{op: "QuantizeLinear", in: in(f(2, 3), w(), bytes8())},
 	{op: "DequantizeLinear", in: in(bytes8(2, 3), w())},
@@ -139,12 +143,16 @@ var nodeCases = append(unaryCases(), []nodeCase{
 	{op: "com.microsoft.MultiHeadAttention", in: in(f(3, 5, 8), f(3, 6, 8), f(3, 6, 4)), attrs: attrs(heads)},
 	{op: "com.microsoft.MultiHeadAttention", in: in(f(3, 5, 8), f(3, 2, 6, 4), f(3, 2, 6, 4)), attrs: attrs(heads)},
 	{op: "com.microsoft.Attention", in: in(f(3, 5, 8), w(8, 24), w(24)), attrs: attrs(heads)},
-	{op: "com.microsoft.Attention", in: in(f(3, 5, 8), w(8, 20), w(20)),
-		attrs: attrs(heads, onnx.IntsAttr("qkv_hidden_sizes", 8, 8, 4))},
+	{
+		op: "com.microsoft.Attention", in: in(f(3, 5, 8), w(8, 20), w(20)),
+		attrs: attrs(heads, onnx.IntsAttr("qkv_hidden_sizes", 8, 8, 4)),
+	},
 	{op: "Attention", in: in(f(3, 2, 5, 8), f(3, 2, 6, 8), f(3, 2, 6, 4)), opset: 23},
 	{op: "Attention", in: in(f(3, 4, 5, 8), f(3, 2, 6, 8), f(3, 2, 6, 8), none, f(3, 2, 7, 8), f(3, 2, 7, 8)), outs: 4, opset: 23},
-	{op: "Attention", in: in(f(3, 5, 8), f(3, 6, 8), f(3, 6, 8)),
-		attrs: attrs(onnx.IntAttr("q_num_heads", 2), onnx.IntAttr("kv_num_heads", 2)), opset: 23},
+	{
+		op: "Attention", in: in(f(3, 5, 8), f(3, 6, 8), f(3, 6, 8)),
+		attrs: attrs(onnx.IntAttr("q_num_heads", 2), onnx.IntAttr("kv_num_heads", 2)), opset: 23,
+	},
 
 	// Shapes.
 	{op: "Shape", in: in(f(2, 3, 4))},

@@ -42,7 +42,8 @@ func TestOldFiles(t *testing.T) {
 		{&onnxpb.AttributeProto{Name: name}, 0},
 	} {
 		m, err := decoded(t, &onnxpb.ModelProto{Graph: &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{{
-			OpType: proto.String("Op"), Attribute: []*onnxpb.AttributeProto{c.p}}}}})
+			OpType: proto.String("Op"), Attribute: []*onnxpb.AttributeProto{c.p},
+		}}}})
 		if err != nil {
 			t.Errorf("kind %d: %v", c.want, err)
 			continue
@@ -67,7 +68,8 @@ func TestOddFiles(t *testing.T) {
 					{},
 					{Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: "S"}},
 					{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 0}},
-				}}}}}}},
+				}},
+			}}}}},
 			Initializer: []*onnxpb.TensorProto{{Name: proto.String("q"), DataType: proto.Int32(22), Dims: []int64{4}, Int32Data: []int32{0x21, 0x43}}},
 		},
 	}
@@ -109,7 +111,8 @@ func TestBadParts(t *testing.T) {
 	}
 	node := func(a *onnxpb.AttributeProto) *onnxpb.ModelProto {
 		return &onnxpb.ModelProto{Graph: &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{{
-			OpType: proto.String("Op"), Name: proto.String("n"), Attribute: []*onnxpb.AttributeProto{a}}}}}
+			OpType: proto.String("Op"), Name: proto.String("n"), Attribute: []*onnxpb.AttributeProto{a},
+		}}}}
 	}
 	for _, c := range []struct {
 		p    *onnxpb.ModelProto

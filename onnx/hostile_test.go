@@ -42,8 +42,10 @@ var hostile = map[string]struct {
 	"wrong-length":    {"has 12 bytes of external data, want 16", at("weights.bin", 0, 12)},
 	"overlap": {"overlap in file weights.bin", with(func(m *Model) {
 		for i, name := range []string{"a", "b"} {
-			m.Graph.Initializers = append(m.Graph.Initializers, &Tensor{Name: name, Type: Float32, Dims: []int64{4},
-				External: &External{Location: "weights.bin", Offset: int64(8 * i), Length: 16}})
+			m.Graph.Initializers = append(m.Graph.Initializers, &Tensor{
+				Name: name, Type: Float32, Dims: []int64{4},
+				External: &External{Location: "weights.bin", Offset: int64(8 * i), Length: 16},
+			})
 		}
 	})},
 	"huge-dims": {"too large", with(func(m *Model) {
@@ -110,8 +112,10 @@ func with(change func(m *Model)) func(*testing.T) []byte {
 // at is a model whose weight, of 16 bytes, lies in another file.
 func at(location string, offset, length int64) func(*testing.T) []byte {
 	return with(func(m *Model) {
-		m.Graph.Initializers = append(m.Graph.Initializers, &Tensor{Name: "a", Type: Float32, Dims: []int64{4},
-			External: &External{Location: location, Offset: offset, Length: length}})
+		m.Graph.Initializers = append(m.Graph.Initializers, &Tensor{
+			Name: "a", Type: Float32, Dims: []int64{4},
+			External: &External{Location: location, Offset: offset, Length: length},
+		})
 	})
 }
 

@@ -303,8 +303,10 @@ func TestRandomArithmetic(t *testing.T) {
 		x := b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(4))
 		pool := []string{b.ShapeOf(x), b.SizesOf(x, 1, 2), b.Int(2), b.Ints(3, -1, 1), b.Op("Size", []string{x})}
 		pick := rapid.Custom(func(t *rapid.T) string { return rapid.SampledFrom(pool).Draw(t, "value") })
-		ops := []string{"Add", "Sub", "Mul", "Min", "Max", "Neg", "Gather", "Slice", "Reverse", "Concat", "ReduceSum",
-			"ReduceProd", "ReduceMax", "ReduceMin", "Where", "Cast", "Squeeze", "Expand", "Identity", "Abs", "Div", "Fill", "Range"}
+		ops := []string{
+			"Add", "Sub", "Mul", "Min", "Max", "Neg", "Gather", "Slice", "Reverse", "Concat", "ReduceSum",
+			"ReduceProd", "ReduceMax", "ReduceMin", "Where", "Cast", "Squeeze", "Expand", "Identity", "Abs", "Div", "Fill", "Range",
+		}
 		for range rapid.IntRange(1, 10).Draw(t, "steps") {
 			y, z := pick.Draw(t, "y"), pick.Draw(t, "z")
 			rank := len(b.Shape(y))

@@ -263,7 +263,8 @@ func TestKeepsWhatItDoesNotKnow(t *testing.T) {
 	p.Graph.Input[0].DocString = proto.String("input")
 	p.Graph.QuantizationAnnotation = []*onnxpb.TensorAnnotation{{TensorName: proto.String("w")}}
 	seq := &onnxpb.ValueInfoProto{Name: proto.String("seq"), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{
-		SequenceType: &onnxpb.TypeProto_Sequence{ElemType: &onnxpb.TypeProto{}}}}}
+		SequenceType: &onnxpb.TypeProto_Sequence{ElemType: &onnxpb.TypeProto{}},
+	}}}
 	p.Graph.Input = append(p.Graph.Input, seq)
 	n := p.Graph.Node[0]
 	n.Overload = proto.String("o")

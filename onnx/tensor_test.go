@@ -56,8 +56,13 @@ func TestTensorLen(t *testing.T) {
 		dims []int64
 		want int64
 	}{
-		{nil, 1}, {[]int64{0}, 0}, {[]int64{2, 3}, 6}, {[]int64{-1}, -1},
-		{[]int64{1 << 31, 1 << 31}, 1 << 62}, {[]int64{1 << 32, 1 << 32}, -1}, {[]int64{0, 1 << 62, 1 << 62}, 0},
+		{nil, 1},
+		{[]int64{0}, 0},
+		{[]int64{2, 3}, 6},
+		{[]int64{-1}, -1},
+		{[]int64{1 << 31, 1 << 31}, 1 << 62},
+		{[]int64{1 << 32, 1 << 32}, -1},
+		{[]int64{0, 1 << 62, 1 << 62}, 0},
 	} {
 		if got := (&Tensor{Dims: c.dims}).Len(); got != c.want {
 			t.Errorf("%v: %d, want %d", c.dims, got, c.want)
@@ -72,9 +77,16 @@ func TestDTypes(t *testing.T) {
 		size  int
 		float bool
 	}{
-		{Float32, "float32", 4, true}, {BFloat16, "bfloat16", 2, true}, {Float16, "float16", 2, true}, {Float64, "float64", 8, true},
-		{Int64, "int64", 8, false}, {Bool, "bool", 1, false}, {Complex128, "complex128", 16, false},
-		{String, "string", 0, false}, {DType(21), "dtype(21)", 0, false}, {DType(-1), "dtype(-1)", 0, false},
+		{Float32, "float32", 4, true},
+		{BFloat16, "bfloat16", 2, true},
+		{Float16, "float16", 2, true},
+		{Float64, "float64", 8, true},
+		{Int64, "int64", 8, false},
+		{Bool, "bool", 1, false},
+		{Complex128, "complex128", 16, false},
+		{String, "string", 0, false},
+		{DType(21), "dtype(21)", 0, false},
+		{DType(-1), "dtype(-1)", 0, false},
 	} {
 		if c.t.String() != c.name || c.t.Size() != c.size || c.t.IsFloat() != c.float {
 			t.Errorf("%v has %d bytes, float %v", c.t, c.t.Size(), c.t.IsFloat())

@@ -11,8 +11,10 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	inner := func(m *Model, g *Graph) {
-		n := &Node{Name: "if", Op: "If", Inputs: []string{"z"}, Outputs: []string{"chosen"},
-			Attrs: []Attr{{Name: "then_branch", Kind: AttrGraph, G: g}}}
+		n := &Node{
+			Name: "if", Op: "If", Inputs: []string{"z"}, Outputs: []string{"chosen"},
+			Attrs: []Attr{{Name: "then_branch", Kind: AttrGraph, G: g}},
+		}
 		m.Graph.Nodes = append(m.Graph.Nodes, n)
 	}
 	for _, c := range []struct {

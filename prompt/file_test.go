@@ -231,8 +231,10 @@ func TestLoadFileForms(t *testing.T) {
 // weights depend on seed.
 func modelOf(t *testing.T, width int, seed uint64) (models.Config, models.Fingerprint) {
 	t.Helper()
-	config := models.Config{ModelType: "t5", VocabSize: 50, DModel: width, DKV: 2, DFF: 6, NumLayers: 1, NumDecoderLayers: 1,
-		NumHeads: 2, NumBuckets: 32, MaxDistance: 128, Activation: "relu", TieWordEmbeddings: true}
+	config := models.Config{
+		ModelType: "t5", VocabSize: 50, DModel: width, DKV: 2, DFF: 6, NumLayers: 1, NumDecoderLayers: 1,
+		NumHeads: 2, NumBuckets: 32, MaxDistance: 128, Activation: "relu", TieWordEmbeddings: true,
+	}
 	f, err := models.NewFingerprint(config, func(name string, index int64) (float32, error) {
 		r := NewRand(seed, uint64(len(name)), uint64(index))
 		return r.Float32() - 0.5, nil

@@ -33,31 +33,52 @@ type initForm struct {
 
 // initForms is the table of all forms.
 var initForms = []initForm{
-	{InitForm{"class-labels", "row i is the mean embedding of label i's pieces, the rest as vocab"}, "class-labels",
-		bare(func(s Source) Initialiser { return ClassLabels(s, common(s)) })},
-	{InitForm{"vocab[:N]", "embeddings of distinct ids below N (5000), as the reference draws them"}, "vocab",
-		vocabulary(0)},
-	{InitForm{"vocab-words[:N]", "the same without ids 0, 1, 2: padding, end-of-sequence, unknown"}, "vocab-words",
-		vocabulary(firstWord)},
-	{InitForm{"uniform-code", "uniform in [0,0.5), what the reference's code does"}, "uniform-code",
-		bare(func(Source) Initialiser { return Uniform(0, 0.5) })},
-	{InitForm{"uniform-paper", "uniform in [-0.5,0.5), what its paper says"}, "uniform-paper",
-		bare(func(Source) Initialiser { return Uniform(-0.5, 0.5) })},
+	{
+		InitForm{"class-labels", "row i is the mean embedding of label i's pieces, the rest as vocab"},
+		"class-labels",
+		bare(func(s Source) Initialiser { return ClassLabels(s, common(s)) }),
+	},
+	{
+		InitForm{"vocab[:N]", "embeddings of distinct ids below N (5000), as the reference draws them"},
+		"vocab",
+		vocabulary(0),
+	},
+	{
+		InitForm{"vocab-words[:N]", "the same without ids 0, 1, 2: padding, end-of-sequence, unknown"},
+		"vocab-words",
+		vocabulary(firstWord),
+	},
+	{
+		InitForm{"uniform-code", "uniform in [0,0.5), what the reference's code does"},
+		"uniform-code",
+		bare(func(Source) Initialiser { return Uniform(0, 0.5) }),
+	},
+	{
+		InitForm{"uniform-paper", "uniform in [-0.5,0.5), what its paper says"},
+		"uniform-paper",
+		bare(func(Source) Initialiser { return Uniform(-0.5, 0.5) }),
+	},
 	{InitForm{"uniform:[LOW,]HIGH", "uniform in [LOW,HIGH), or in [0,HIGH)"}, "uniform", uniform},
-	{InitForm{"text:TEXT", "row i is the embedding of the text's i-th piece, the rest as vocab"}, "text",
+	{
+		InitForm{"text:TEXT", "row i is the embedding of the text's i-th piece, the rest as vocab"},
+		"text",
 		func(text string, _ bool) (func(Source) Initialiser, error) {
 			if strings.TrimSpace(text) == "" {
 				return nil, errors.New("the text is missing")
 			}
 			return func(s Source) Initialiser { return FromText(s, text, common(s)) }, nil
-		}},
-	{InitForm{"file:PATH", "another prompt of the same length and width: a run folder, .safetensors or .npy"}, "file",
+		},
+	},
+	{
+		InitForm{"file:PATH", "another prompt of the same length and width: a run folder, .safetensors or .npy"},
+		"file",
 		func(path string, _ bool) (func(Source) Initialiser, error) {
 			if path == "" {
 				return nil, errors.New("the path is missing")
 			}
 			return func(Source) Initialiser { return FromFile(path) }, nil
-		}},
+		},
+	},
 }
 
 // InitForms lists the forms for a help text.

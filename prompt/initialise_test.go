@@ -275,8 +275,10 @@ func fail(err error) func(string) ([]int64, error) {
 }
 
 func TestParseInit(t *testing.T) {
-	for _, text := range []string{"class-labels", "vocab", "vocab:5000", "vocab-words", "vocab-words:4", "uniform-code", "uniform-paper",
-		"uniform:0.5", "uniform:-1,1", "text:Classify this: good or bad?", "file:runs/a:b/prompt.npy"} {
+	for _, text := range []string{
+		"class-labels", "vocab", "vocab:5000", "vocab-words", "vocab-words:4", "uniform-code", "uniform-paper",
+		"uniform:0.5", "uniform:-1,1", "text:Classify this: good or bad?", "file:runs/a:b/prompt.npy",
+	} {
 		i, err := ParseInit(text)
 		if err != nil {
 			t.Error(err)

@@ -17,12 +17,21 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 		key     [2]uint32
 		want    [4]uint32
 	}{
-		{[4]uint32{}, [2]uint32{},
-			[4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-		{[4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones},
-			[4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-		{[4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, [2]uint32{0xa4093822, 0x299f31d0},
-			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+		{
+			[4]uint32{},
+			[2]uint32{},
+			[4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+		},
+		{
+			[4]uint32{ones, ones, ones, ones},
+			[2]uint32{ones, ones},
+			[4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+		},
+		{
+			[4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+			[2]uint32{0xa4093822, 0x299f31d0},
+			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
+		},
 	} {
 		if got := Philox(c.counter, c.key); got != c.want {
 			t.Errorf("Philox(%08x, %08x) = %08x, want %08x", c.counter, c.key, got, c.want)
@@ -52,8 +61,11 @@ func TestRandIsPinned(t *testing.T) {
 	mask := make([]float32, 12)
 	r.Dropout(mask, 0.5)
 	got := []any{a, b, c, n, perm, mask}
-	want := []any{uint32(0xff09155e), uint64(0x17b8f33cc61f370b), float32(0.43162310123443604), 918,
-		[]int{1, 4, 3, 5, 0, 2}, []float32{2, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 0}}
+	want := []any{
+		uint32(0xff09155e), uint64(0x17b8f33cc61f370b), float32(0.43162310123443604), 918,
+		[]int{1, 4, 3, 5, 0, 2},
+		[]float32{2, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 0},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -224,8 +224,15 @@ func TestBest(t *testing.T) {
 		scores []float64
 		want   int
 	}{
-		{[]float64{1, 2}, 1}, {[]float64{2, 1}, 0}, {[]float64{2, 2}, 0}, {[]float64{-3}, 0},
-		{[]float64{nan, -9}, 1}, {[]float64{-9, nan}, 0}, {[]float64{inf, inf}, 0}, {[]float64{nan, nan}, -1}, {nil, -1},
+		{[]float64{1, 2}, 1},
+		{[]float64{2, 1}, 0},
+		{[]float64{2, 2}, 0},
+		{[]float64{-3}, 0},
+		{[]float64{nan, -9}, 1},
+		{[]float64{-9, nan}, 0},
+		{[]float64{inf, inf}, 0},
+		{[]float64{nan, nan}, -1},
+		{nil, -1},
 	} {
 		if got := Best(c.scores); got != c.want {
 			t.Errorf("Best(%v) = %d, want %d", c.scores, got, c.want)

@@ -34,8 +34,10 @@ func TestEntries(t *testing.T) {
 	if err := os.Symlink(real, link); err != nil {
 		t.Fatal(err)
 	}
-	e, err = Config{Prepack: true, NoSpin: true, DenormalAsZero: true, Folder: link,
-		Entries: map[string]string{"session.intra_op.allow_spinning": "1"}}.entries()
+	e, err = Config{
+		Prepack: true, NoSpin: true, DenormalAsZero: true, Folder: link,
+		Entries: map[string]string{"session.intra_op.allow_spinning": "1"},
+	}.entries()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,17 +18,25 @@ func TestExplain(t *testing.T) {
 		message, want, hint string
 		is                  error
 	}{
-		{"/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:1778 onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() " +
-			"[ONNXRuntimeError] : 1 : FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.12: cannot open shared object file: No such file or directory",
-			"library libcublasLt.so.12 is missing", "put the folder of libcublasLt.so.12 on LD_LIBRARY_PATH", nil},
-		{cudaCall + "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=box ; file=/x.cc ; line=282 ; expr=cudaSetDevice(0);",
-			"there is no CUDA card", "--device cpu", nil},
+		{
+			"/onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:1778 onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() " +
+				"[ONNXRuntimeError] : 1 : FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.12: cannot open shared object file: No such file or directory",
+			"library libcublasLt.so.12 is missing", "put the folder of libcublasLt.so.12 on LD_LIBRARY_PATH", nil,
+		},
+		{
+			cudaCall + "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=box ; file=/x.cc ; line=282 ; expr=cudaSetDevice(0);",
+			"there is no CUDA card", "--device cpu", nil,
+		},
 		{cudaCall + "CUDA failure 101: invalid device ordinal ; GPU=0 ; hostname=box", "there is no card of this number", "nvidia-smi", nil},
-		{cudaCall + "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0",
-			"the driver of the card is too old for the CUDA libraries", "update the driver", nil},
-		{"Non-zero status code returned while running FusedMatMul node. Name:'encoder.3/attention/q' Status Message: " +
-			"/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 8589934592",
-			"FusedMatMul node encoder.3/attention/q: out of memory: no 8589934592 bytes left on the device", "smaller batch", ErrOutOfMemory},
+		{
+			cudaCall + "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0",
+			"the driver of the card is too old for the CUDA libraries", "update the driver", nil,
+		},
+		{
+			"Non-zero status code returned while running FusedMatMul node. Name:'encoder.3/attention/q' Status Message: " +
+				"/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 8589934592",
+			"FusedMatMul node encoder.3/attention/q: out of memory: no 8589934592 bytes left on the device", "smaller batch", ErrOutOfMemory,
+		},
 		{cudaCall + "CUDA failure 2: out of memory ; GPU=0", "out of memory on the card", "smaller batch", ErrOutOfMemory},
 		{"Error creating C session: Exception during initialization: std::bad_alloc", "out of memory", "smaller batch", ErrOutOfMemory},
 		{"CUDA execution provider is not enabled in this build. ", "this ONNX Runtime was built without CUDA", "GPU package", nil},

@@ -83,8 +83,13 @@ func TestVersions(t *testing.T) {
 		a, b string
 		less bool
 	}{
-		{"1.9.0", "1.31.1", true}, {"1.31.1", "1.9.0", false}, {"1.24", "1.24.0", false},
-		{"1.24", "1.24.1", true}, {"1.23.2", "1.24", true}, {"2.0", "1.99", false}, {"1.24.0-rc1", "1.24", false},
+		{"1.9.0", "1.31.1", true},
+		{"1.31.1", "1.9.0", false},
+		{"1.24", "1.24.0", false},
+		{"1.24", "1.24.1", true},
+		{"1.23.2", "1.24", true},
+		{"2.0", "1.99", false},
+		{"1.24.0-rc1", "1.24", false},
 	} {
 		if got := less(parseVersion(c.a), parseVersion(c.b)); got != c.less {
 			t.Errorf("%s before %s: %v", c.a, c.b, got)

@@ -54,8 +54,10 @@ func weights(t testing.TB, file string, offset int64) *onnx.Model {
 		t.Fatal(err)
 	}
 	m := linear(t)
-	m.Graph.Initializers[0] = &onnx.Tensor{Name: "w", Type: w.Type, Dims: w.Dims,
-		External: &onnx.External{Location: filepath.Base(file), Offset: offset, Length: 24}}
+	m.Graph.Initializers[0] = &onnx.Tensor{
+		Name: "w", Type: w.Type, Dims: w.Dims,
+		External: &onnx.External{Location: filepath.Base(file), Offset: offset, Length: 24},
+	}
 	return m
 }
 

@@ -82,9 +82,16 @@ func (s Settings) Check() error {
 		flag  string
 		value int
 	}{
-		{"length", s.Length}, {"steps", s.Steps}, {"batch", s.Batch}, {"micro-batch", s.MicroBatch},
-		{"max-input", s.MaxInput}, {"max-target", s.MaxTarget}, {"eval-every", s.EvalEvery},
-		{"log-every", s.LogEvery}, {"window", s.Window}, {"held-out", s.HeldOut},
+		{"length", s.Length},
+		{"steps", s.Steps},
+		{"batch", s.Batch},
+		{"micro-batch", s.MicroBatch},
+		{"max-input", s.MaxInput},
+		{"max-target", s.MaxTarget},
+		{"eval-every", s.EvalEvery},
+		{"log-every", s.LogEvery},
+		{"window", s.Window},
+		{"held-out", s.HeldOut},
 	}
 	for _, p := range positive {
 		if p.value < 1 {
