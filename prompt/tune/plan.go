@@ -35,11 +35,7 @@ func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*P
 		return nil, err
 	}
 	defer u.Close()
-	start, err := u.initial()
-	if err != nil {
-		return nil, err
-	}
-	bank, err := NewBank(u.frozen.Method, start)
+	bank, err := NewBank(u.frozen.Method, u.start)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +43,7 @@ func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*P
 	p := &Plan{
 		Settings: s, TrainRows: len(u.rows), HeldOut: len(u.held), Validation: len(u.validation),
 		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(u.rows)),
-		Tuned:  tuned(start.Tensors), Frozen: u.model.Parameters(),
+		Tuned:  tuned(u.start.Tensors), Frozen: u.model.Parameters(),
 	}
 	for _, r := range u.rows {
 		p.LongestIn = max(p.LongestIn, len(r.IDs))

@@ -31,11 +31,7 @@ func WriteReplay(ctx context.Context, rt *ort.Runtime, s Settings, path string, 
 		return err
 	}
 	defer u.Close()
-	start, err := u.initial()
-	if err != nil {
-		return err
-	}
-	values, length, width, err := start.Matrix()
+	values, length, width, err := u.start.Matrix()
 	if err != nil {
 		return err
 	}

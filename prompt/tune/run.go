@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"softprompt/grad"
-	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
@@ -53,145 +52,6 @@ type Comparison struct {
 	Warning  string      `json:"warning,omitempty"`
 }
 
-// setup is what a run needs before its first step, all of it derived from the
-// settings.
-type setup struct {
-	settings   Settings
-	task       *tasks.Task
-	model      *models.Model
-	frozen     *Frozen
-	judge      *Judge
-	rows, held []Row
-	validation []Row
-	meta       prompt.Meta
-	log        *slog.Logger
-}
-
-// newSetup opens the model and the data.
-func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_ *setup, err error) {
-	if err := s.Check(); err != nil {
-		return nil, err
-	}
-	u := &setup{settings: s, log: opts.Log}
-	if u.log == nil {
-		u.log = slog.New(slog.DiscardHandler)
-	}
-	if u.task, err = s.task(); err != nil {
-		return nil, err
-	}
-	device, err := ort.ParseDevice(s.Device)
-	if err != nil {
-		return nil, err
-	}
-	if u.model, err = models.Open(ctx, s.Model, models.Options{CacheDir: opts.Cache, Log: opts.Log}); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			u.Close()
-		}
-	}()
-	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
-		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
-	})
-	if err != nil {
-		return nil, err
-	}
-	if u.judge, err = u.frozen.NewJudge(u.task, s.MaxInput, s.MaxTarget); err != nil {
-		return nil, err
-	}
-	if err := u.loadRows(ctx); err != nil {
-		return nil, err
-	}
-	u.meta, err = u.newMeta(opts.Version)
-	return u, err
-}
-
-// loadRows reads the task's data: rows to train on, rows held out of them to
-// choose the best step, and the split that is reported.
-func (u *setup) loadRows(ctx context.Context) error {
-	s := u.settings
-	from := tasks.LoadOptions{Data: s.Data}
-	train, err := u.task.Load(ctx, tasks.Train, from)
-	if err != nil {
-		return err
-	}
-	validation, err := u.task.Load(ctx, tasks.Validation, from)
-	if err != nil {
-		return err
-	}
-	if len(train) <= s.HeldOut {
-		return hint.Wrap(fmt.Errorf("task %s has %d training rows, and --held-out keeps back %d", s.Task, len(train), s.HeldOut),
-			"choose a smaller --held-out")
-	}
-	train, held := tasks.HoldOut(train, s.HeldOut, s.Seed)
-	if s.TrainRows > 0 && s.TrainRows < len(train) {
-		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
-	}
-	for _, p := range []struct {
-		rows     *[]Row
-		examples []tasks.Example
-	}{{&u.rows, train}, {&u.held, held}, {&u.validation, validation}} {
-		if *p.rows, err = encodeRows(u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// newMeta describes the prompt to be, so that it can be used alone.
-func (u *setup) newMeta(version string) (prompt.Meta, error) {
-	fp, err := u.model.Fingerprint()
-	if err != nil {
-		return prompt.Meta{}, err
-	}
-	s := u.settings
-	return prompt.Meta{
-		Length: s.Length, DModel: u.model.Config.DModel,
-		Task: s.Task, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
-		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
-		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
-		TokenizerHash: u.frozen.Tokenizer.Hash(),
-		ScoreName:     "held-out " + u.task.Metrics[0].Name,
-		Seed:          s.Seed, Init: s.Init, Version: version,
-	}, nil
-}
-
-// initial returns the prompt that the run starts from.
-func (u *setup) initial() (*prompt.Prompt, error) {
-	spec, err := prompt.ParseInit(u.settings.Init)
-	if err != nil {
-		return nil, err
-	}
-	row, rows, err := u.model.Embedding()
-	if err != nil {
-		return nil, err
-	}
-	s, d := u.settings, u.model.Config.DModel
-	values, err := spec.From(prompt.Source{
-		Embeddings: prompt.Embeddings{Rows: min(rows, u.frozen.Tokenizer.VocabSize()), Row: row},
-		Encode:     u.frozen.Tokenizer.Encode,
-		Labels:     u.task.Verbalizer.List(),
-		Log:        u.log,
-	})(prompt.NewRand(s.Seed, prompt.StreamInit), s.Length, d)
-	if err != nil {
-		return nil, fmt.Errorf("making the initial prompt: %w", err)
-	}
-	p := prompt.New(values, s.Length, d)
-	p.Meta = u.meta
-	return p, nil
-}
-
-// Close ends the sessions and the model.
-func (u *setup) Close() {
-	if u.frozen != nil {
-		u.frozen.Close()
-	}
-	if u.model != nil {
-		u.model.Close()
-	}
-}
-
 // Train tunes a prompt in a new run folder. If ctx ends, the run is saved and
 // the error wraps [ErrStopped]; [Resume] goes on.
 func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Result, error) {
@@ -200,10 +60,6 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 		return nil, err
 	}
 	defer u.Close()
-	start, err := u.initial()
-	if err != nil {
-		return nil, err
-	}
 	// A device that is not there, or too little memory for the weights, shows
 	// before anything is written.
 	for _, g := range []graph{scoreGraph, trainGraph} {
@@ -214,13 +70,13 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 	if err := createFolder(opts.Out, s); err != nil {
 		return nil, err
 	}
-	return u.begin(ctx, start, opts)
+	return u.begin(ctx, opts)
 }
 
-// begin runs from a first prompt.
-func (u *setup) begin(ctx context.Context, start *prompt.Prompt, opts Options) (*Result, error) {
+// begin runs from the initial prompt.
+func (u *setup) begin(ctx context.Context, opts Options) (*Result, error) {
 	first := progress{Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: u.settings}
-	return u.run(ctx, &state{progress: first, current: start.Tensors}, opts)
+	return u.run(ctx, &state{progress: first, current: u.start.Tensors}, opts)
 }
 
 // Resume goes on with the run in a folder, from its last saved state, to the
@@ -258,14 +114,10 @@ func restart(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error
 		return nil, err
 	}
 	defer u.Close()
-	start, err := u.initial()
-	if err != nil {
-		return nil, err
-	}
 	if err := makeStateFolder(opts.Out); err != nil {
 		return nil, err
 	}
-	return u.begin(ctx, start, opts)
+	return u.begin(ctx, opts)
 }
 
 // run trains from a state to the end and compares before and after.
@@ -347,10 +199,6 @@ func tuned(tensors []prompt.Tensor) int64 {
 // compare scores the reported split without a prompt, with the one that the
 // run started from and with the best, and writes the last line of the metrics.
 func (t *trainer) compare(ctx context.Context) (*Comparison, error) {
-	start, err := t.initial()
-	if err != nil {
-		return nil, err
-	}
 	plain := t.frozen.Plain()
 	defer plain.Close()
 	none, err := NewBank(nil)
@@ -365,7 +213,7 @@ func (t *trainer) compare(ctx context.Context) (*Comparison, error) {
 	for _, p := range []struct {
 		tensors []prompt.Tensor
 		score   *float64
-	}{{start.Tensors, &c.Initial}, {t.bestTensors, &c.Tuned}} {
+	}{{t.start.Tensors, &c.Initial}, {t.bestTensors, &c.Tuned}} {
 		bank, err := NewBank(t.frozen.Method, &prompt.Prompt{Method: t.settings.Method, Tensors: p.tensors})
 		if err != nil {
 			return nil, err

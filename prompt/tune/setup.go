@@ -1,0 +1,156 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"softprompt/models"
+	"softprompt/onnx/hint"
+	"softprompt/onnx/ort"
+	"softprompt/prompt"
+	"softprompt/tasks"
+)
+
+// setup is what a run needs before its first step, all of it derived from the
+// settings.
+type setup struct {
+	settings   Settings
+	task       *tasks.Task
+	model      *models.Model
+	frozen     *Frozen
+	judge      *Judge
+	rows, held []Row
+	validation []Row
+	meta       prompt.Meta
+	start      *prompt.Prompt // what the run starts from
+	log        *slog.Logger
+}
+
+// newSetup opens the model and the data.
+func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_ *setup, err error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	u := &setup{settings: s, log: opts.Log}
+	if u.log == nil {
+		u.log = slog.New(slog.DiscardHandler)
+	}
+	if u.task, err = s.task(); err != nil {
+		return nil, err
+	}
+	device, err := ort.ParseDevice(s.Device)
+	if err != nil {
+		return nil, err
+	}
+	if u.model, err = models.Open(ctx, s.Model, models.Options{CacheDir: opts.Cache, Log: opts.Log}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			u.Close()
+		}
+	}()
+	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
+		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
+	})
+	if err != nil {
+		return nil, err
+	}
+	if u.judge, err = u.frozen.NewJudge(u.task, s.MaxInput, s.MaxTarget); err != nil {
+		return nil, err
+	}
+	if err := u.loadRows(ctx); err != nil {
+		return nil, err
+	}
+	if u.meta, err = u.newMeta(opts.Version); err != nil {
+		return nil, err
+	}
+	u.start, err = u.initial()
+	return u, err
+}
+
+// loadRows reads the task's data: rows to train on, rows held out of them to
+// choose the best step, and the split that is reported.
+func (u *setup) loadRows(ctx context.Context) error {
+	s := u.settings
+	from := tasks.LoadOptions{Data: s.Data}
+	train, err := u.task.Load(ctx, tasks.Train, from)
+	if err != nil {
+		return err
+	}
+	validation, err := u.task.Load(ctx, tasks.Validation, from)
+	if err != nil {
+		return err
+	}
+	if len(train) <= s.HeldOut {
+		return hint.Wrap(fmt.Errorf("task %s has %d training rows, and --held-out keeps back %d", s.Task, len(train), s.HeldOut),
+			"choose a smaller --held-out")
+	}
+	train, held := tasks.HoldOut(train, s.HeldOut, s.Seed)
+	if s.TrainRows > 0 && s.TrainRows < len(train) {
+		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
+	}
+	for _, p := range []struct {
+		rows     *[]Row
+		examples []tasks.Example
+	}{{&u.rows, train}, {&u.held, held}, {&u.validation, validation}} {
+		if *p.rows, err = encodeRows(u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newMeta describes the prompt to be, so that it can be used alone.
+func (u *setup) newMeta(version string) (prompt.Meta, error) {
+	fp, err := u.model.Fingerprint()
+	if err != nil {
+		return prompt.Meta{}, err
+	}
+	s := u.settings
+	return prompt.Meta{
+		Length: s.Length, DModel: u.model.Config.DModel,
+		Task: s.Task, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
+		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
+		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
+		TokenizerHash: u.frozen.Tokenizer.Hash(),
+		ScoreName:     "held-out " + u.task.Metrics[0].Name,
+		Seed:          s.Seed, Init: s.Init, Version: version,
+	}, nil
+}
+
+// initial returns the prompt that the run starts from.
+func (u *setup) initial() (*prompt.Prompt, error) {
+	spec, err := prompt.ParseInit(u.settings.Init)
+	if err != nil {
+		return nil, err
+	}
+	row, rows, err := u.model.Embedding()
+	if err != nil {
+		return nil, err
+	}
+	s, d := u.settings, u.model.Config.DModel
+	values, err := spec.From(prompt.Source{
+		Embeddings: prompt.Embeddings{Rows: min(rows, u.frozen.Tokenizer.VocabSize()), Row: row},
+		Encode:     u.frozen.Tokenizer.Encode,
+		Labels:     u.task.Verbalizer.List(),
+		Log:        u.log,
+	})(prompt.NewRand(s.Seed, prompt.StreamInit), s.Length, d)
+	if err != nil {
+		return nil, fmt.Errorf("making the initial prompt: %w", err)
+	}
+	p := prompt.New(values, s.Length, d)
+	p.Meta = u.meta
+	return p, nil
+}
+
+// Close ends the sessions and the model.
+func (u *setup) Close() {
+	if u.frozen != nil {
+		u.frozen.Close()
+	}
+	if u.model != nil {
+		u.model.Close()
+	}
+}
