@@ -14,42 +14,42 @@ import (
 // settings on one machine end in the same prompt, byte for byte. The field
 // tags name the keys of a configuration file and, with dashes, the flags.
 type Settings struct {
-	Model string `yaml:"model"` // a model reference: tiny, a folder
-	Task  string `yaml:"task"`
-	Data  string `yaml:"data"` // folder of the task's files; "" is what travels with the project
+	Model string `yaml:"model" json:"model"` // a model reference: tiny, a folder
+	Task  string `yaml:"task" json:"task"`
+	Data  string `yaml:"data" json:"data"` // folder of the task's files; "" is what travels with the project
 
-	Template   string `yaml:"template"`   // how a row becomes input text
-	Verbalizer string `yaml:"verbalizer"` // label words, "negative=bad;positive=good"
-	MaxInput   int    `yaml:"max_input"`  // input tokens, EOS included, prompt not
-	MaxTarget  int    `yaml:"max_target"` // target tokens, EOS included
+	Template   string `yaml:"template" json:"template"`     // how a row becomes input text
+	Verbalizer string `yaml:"verbalizer" json:"verbalizer"` // label words, "negative=bad;positive=good"
+	MaxInput   int    `yaml:"max_input" json:"max_input"`   // input tokens, EOS included, prompt not
+	MaxTarget  int    `yaml:"max_target" json:"max_target"` // target tokens, EOS included
 
-	Method string `yaml:"method"`
-	Length int    `yaml:"length"` // prompt length P
-	Init   string `yaml:"init"`   // an initialiser, as prompt.ParseInit reads it
+	Method string `yaml:"method" json:"method"`
+	Length int    `yaml:"length" json:"length"` // prompt length P
+	Init   string `yaml:"init" json:"init"`     // an initialiser, as prompt.ParseInit reads it
 
-	Steps        int     `yaml:"steps"`
-	Batch        int     `yaml:"batch"`
-	MicroBatch   int     `yaml:"micro_batch"` // rows a pass; gradients of the passes add up
-	Optimizer    string  `yaml:"optimizer"`   // adafactor or adamw
-	LearningRate float64 `yaml:"learning_rate"`
-	Schedule     string  `yaml:"schedule"` // as grad.ParseSchedule reads it
-	WeightDecay  float64 `yaml:"weight_decay"`
-	InitialStep  int64   `yaml:"initial_step"` // adafactor: the step that its decay counts from
-	ClipNorm     float64 `yaml:"clip_norm"`    // bound on the gradient's norm, 0 for none
-	Loss         string  `yaml:"loss"`         // sum or mean over the target tokens, or labels: choose a label
-	ZLoss        float64 `yaml:"z_loss"`
-	Dropout      float64 `yaml:"dropout"`
+	Steps        int     `yaml:"steps" json:"steps"`
+	Batch        int     `yaml:"batch" json:"batch"`
+	MicroBatch   int     `yaml:"micro_batch" json:"micro_batch"` // rows a pass; gradients of the passes add up
+	Optimizer    string  `yaml:"optimizer" json:"optimizer"`     // adafactor or adamw
+	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
+	Schedule     string  `yaml:"schedule" json:"schedule"` // as grad.ParseSchedule reads it
+	WeightDecay  float64 `yaml:"weight_decay" json:"weight_decay"`
+	InitialStep  int64   `yaml:"initial_step" json:"initial_step"` // adafactor: the step that its decay counts from
+	ClipNorm     float64 `yaml:"clip_norm" json:"clip_norm"`       // bound on the gradient's norm, 0 for none
+	Loss         string  `yaml:"loss" json:"loss"`                 // sum or mean over the target tokens, or labels: choose a label
+	ZLoss        float64 `yaml:"z_loss" json:"z_loss"`
+	Dropout      float64 `yaml:"dropout" json:"dropout"`
 
-	HeldOut   int    `yaml:"held_out"`   // training rows kept back to choose the best step on
-	EvalEvery int    `yaml:"eval_every"` // steps between two looks at them
-	Patience  int    `yaml:"patience"`   // looks without a better score before stopping, 0 for never
-	LogEvery  int    `yaml:"log_every"`
-	Window    int    `yaml:"window"`     // batches whose rows are sorted by length together, 1 for none
-	TrainRows int    `yaml:"train_rows"` // training rows to use, 0 for all
-	Seed      uint64 `yaml:"seed"`
+	HeldOut   int    `yaml:"held_out" json:"held_out"`     // training rows kept back to choose the best step on
+	EvalEvery int    `yaml:"eval_every" json:"eval_every"` // steps between two looks at them
+	Patience  int    `yaml:"patience" json:"patience"`     // looks without a better score before stopping, 0 for never
+	LogEvery  int    `yaml:"log_every" json:"log_every"`
+	Window    int    `yaml:"window" json:"window"`         // batches whose rows are sorted by length together, 1 for none
+	TrainRows int    `yaml:"train_rows" json:"train_rows"` // training rows to use, 0 for all
+	Seed      uint64 `yaml:"seed" json:"seed"`
 
-	Device  string `yaml:"device"`
-	Threads int    `yaml:"threads"` // 0 for one a core
+	Device  string `yaml:"device" json:"device"`
+	Threads int    `yaml:"threads" json:"threads"` // 0 for one a core
 }
 
 // Defaults returns the settings of the paper's code for a task
