@@ -126,6 +126,9 @@ func axisIn(axis int64, rank int) (int, error) {
 	return int(axis), nil
 }
 
+// given tells whether there is an attribute of that name or an i-th operand.
+func (c *call) given(attr string, i int) bool { return c.Attr(attr) != nil || c.has(i) }
+
 // axisList is what is known of an operator's axes.
 type axisList struct {
 	given bool  // there is an attribute or an operand
@@ -137,21 +140,16 @@ type axisList struct {
 // axes reads axes from the attribute of that name or, from opset 13 or 18 on,
 // from the i-th operand.
 func (c *call) axes(attr string, i, rank int) (axisList, error) {
-	raw, given := c.Ints(attr), c.Attr(attr) != nil
-	known := given
-	count := len(raw)
-	if !given && c.has(i) {
-		given = true
-		if err := c.wantIndex(i); err != nil {
-			return axisList{}, err
-		}
-		if raw, known = c.ints(i); known {
-			count = len(raw)
-		} else if count = -1; len(c.shape(i)) == 1 && c.shape(i)[0].Known() {
-			count = int(min(c.shape(i)[0].Size, maxRank))
-		}
+	a := axisList{given: c.given(attr, i), count: -1}
+	if err := c.wantIndex(i); err != nil {
+		return a, err
 	}
-	a := axisList{given: given, known: known, count: count}
+	elems := c.list(attr, i)
+	if elems == nil {
+		return a, nil
+	}
+	raw, known := numbers(elems)
+	a.known, a.count = known, len(elems)
 	for _, x := range raw {
 		axis, err := axisIn(x, rank)
 		if err != nil {

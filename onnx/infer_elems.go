@@ -100,6 +100,20 @@ func (c *call) elems(i int) []elem {
 	return nil
 }
 
+// list returns the elements of a list that an attribute of that name or, in
+// later operator sets, the i-th operand holds; nil if not even their number is
+// known.
+func (c *call) list(attr string, i int) []elem {
+	if c.Attr(attr) == nil {
+		return c.elems(i)
+	}
+	out := []elem{}
+	for _, v := range c.Ints(attr) {
+		out = append(out, number(v))
+	}
+	return out
+}
+
 // ints returns the i-th operand's elements if all are known numbers.
 func (c *call) ints(i int) ([]int64, bool) {
 	if !c.has(i) || c.f.elems[c.Inputs[i]] == nil {

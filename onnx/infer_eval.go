@@ -109,13 +109,13 @@ func evalSlice(c *call) []elem {
 		return nil
 	}
 	b := bounds[0]
-	if !b.start.known || !b.end.known || b.step == 0 || len(c.shape(0)) != 1 {
+	if !b.start.known || !b.end.known || !b.step.known || len(c.shape(0)) != 1 {
 		return nil
 	}
 	out := []elem{}
-	from, n := sliceSpan(int64(len(data)), b.start.num, b.end.num, b.step)
+	from, n := sliceSpan(int64(len(data)), b.start.num, b.end.num, b.step.num)
 	for i := range n {
-		out = append(out, data[from+i*b.step])
+		out = append(out, data[from+i*b.step.num])
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // joinOps lay tensors end to end, cut them up and pad them.
@@ -77,16 +78,14 @@ func inferSplit(c *call) error {
 
 // splitSizes returns the size of each part of an axis of size d.
 func (c *call) splitSizes(d Dim) ([]Dim, error) {
-	n := len(c.out)
-	sizes := make([]Dim, n)
-	list := c.Ints("split")
-	elems := c.elems(1)
-	for _, v := range list {
-		elems = append(elems, number(v))
+	n := int64(len(c.out))
+	if n == 0 {
+		return nil, fmt.Errorf("it has no outputs")
 	}
-	switch {
-	case elems != nil:
-		if len(elems) != n {
+	sizes := make([]Dim, n)
+	switch elems := c.list("split", 1); {
+	case len(elems) > 0:
+		if len(elems) != len(sizes) {
 			return nil, fmt.Errorf("%d sizes for %d outputs", len(elems), n)
 		}
 		sum := Size(0)
@@ -97,61 +96,41 @@ func (c *call) splitSizes(d Dim) ([]Dim, error) {
 		if _, ok := unify(sum, d); !ok {
 			return nil, fmt.Errorf("sizes add up to %v, but the axis has %v", sum, d)
 		}
-	case c.has(1) || !d.Known():
-		for i := range sizes {
-			sizes[i] = Unknown
-		}
-		if !c.has(1) && d.Over(Size(int64(n))) != Unknown {
-			for i := range sizes {
-				sizes[i] = d.Over(Size(int64(n)))
-			}
-		}
-	default: // equal parts, the last one smaller
-		part := (d.Size + int64(n) - 1) / int64(n)
+	case c.has(1):
+		sizes = slices.Repeat([]Dim{Unknown}, len(sizes))
+	case d.Known(): // equal parts, the last one smaller
+		part := d.Size/n + bit(d.Size%n != 0)
 		for i := range sizes {
 			sizes[i] = Size(max(min(part, d.Size-int64(i)*part), 0))
+		}
+	default:
+		for i := range sizes {
+			sizes[i] = d.Over(Size(n))
 		}
 	}
 	return sizes, nil
 }
 
 // bound is where a slice starts and ends along one axis.
-type bound struct {
-	axis       elem
-	start, end elem
-	step       int64 // 0 when it is not known
-}
+type bound struct{ axis, start, end, step elem }
 
 // sliceBounds reads a Slice node's operands or, before opset 10, attributes;
 // false when not even their number is known.
 func (c *call) sliceBounds() ([]bound, bool) {
-	read := func(attr string, i int) []elem {
-		if c.Attr(attr) == nil {
-			return c.elems(i)
-		}
-		out := []elem{}
-		for _, v := range c.Ints(attr) {
-			out = append(out, number(v))
-		}
-		return out
-	}
-	starts, ends := read("starts", 1), read("ends", 2)
-	axes, steps := read("axes", 3), read("steps", 4)
+	starts, ends := c.list("starts", 1), c.list("ends", 2)
+	axes, steps := c.list("axes", 3), c.list("steps", 4)
 	n := len(starts)
-	if starts == nil || len(ends) != n || c.has(3) && len(axes) != n || c.has(4) && len(steps) != n {
+	if starts == nil || len(ends) != n || c.given("axes", 3) && len(axes) != n || c.given("steps", 4) && len(steps) != n {
 		return nil, false
 	}
 	out := make([]bound, n)
 	for i := range out {
-		out[i] = bound{axis: number(int64(i)), start: starts[i], end: ends[i], step: 1}
+		out[i] = bound{axis: number(int64(i)), start: starts[i], end: ends[i], step: number(1)}
 		if axes != nil {
 			out[i].axis = axes[i]
 		}
 		if steps != nil {
-			out[i].step = 0
-			if steps[i].known {
-				out[i].step = steps[i].num
-			}
+			out[i].step = steps[i]
 		}
 	}
 	return out, true
@@ -174,7 +153,7 @@ func inferSlice(c *call) error {
 		return nil
 	}
 	out := append(Shape{}, x...)
-	for i, b := range bounds {
+	for _, b := range bounds {
 		if !b.axis.known {
 			c.set(0, c.dtype(0), unknowns(len(x)))
 			return nil
@@ -183,7 +162,7 @@ func inferSlice(c *call) error {
 		if err != nil {
 			return err
 		}
-		if b.step == 0 && (!c.has(4) || c.elems(4)[i].known) {
+		if b.step.is(0) {
 			return fmt.Errorf("step of axis %d is 0", axis)
 		}
 		out[axis] = sliceSize(x[axis], b)
@@ -196,15 +175,15 @@ func inferSlice(c *call) error {
 // says only what holds whatever they stand for: all of d, its first or last
 // n when d is n and something more, and what lies between such.
 func sliceSize(d Dim, b bound) Dim {
-	if d.Known() && b.start.known && b.end.known && b.step != 0 {
-		_, n := sliceSpan(d.Size, b.start.num, b.end.num, b.step)
+	if d.Known() && b.start.known && b.end.known && b.step.known {
+		_, n := sliceSpan(d.Size, b.start.num, b.end.num, b.step.num)
 		return Size(n)
 	}
-	if b.step == -1 && (b.start.is(-1) || b.start.known && b.start.num >= math.MaxInt32) &&
+	if b.step.is(-1) && (b.start.is(-1) || b.start.known && b.start.num >= math.MaxInt32) &&
 		b.end.known && b.end.num <= math.MinInt32 {
 		return d
 	}
-	if b.step != 1 {
+	if !b.step.is(1) {
 		return Unknown
 	}
 	from, to := clampTo(b.start, d), clampTo(b.end, d)
@@ -262,10 +241,7 @@ func inferPad(c *call) error {
 	if err := c.wantType(1, Int64); err != nil {
 		return err
 	}
-	pads := c.elems(1)
-	for _, v := range c.Ints("pads") {
-		pads = append(pads, number(v))
-	}
+	pads := c.list("pads", 1)
 	axes, err := c.axes("", 3, len(x))
 	if err != nil {
 		return err

@@ -200,10 +200,7 @@ func inferSqueeze(c *call) error {
 
 func inferUnsqueeze(c *call) error {
 	x := c.shape(0)
-	count := len(c.Ints("axes"))
-	if list, ok := c.ints(1); ok {
-		count = len(list)
-	}
+	count := len(c.list("axes", 1))
 	if x == nil || len(x)+count > maxRank {
 		c.set(0, c.dtype(0), nil)
 		return nil
