@@ -8,17 +8,17 @@ import (
 // linearOps are the products and what goes with quantised ones.
 var linearOps = map[string]operator{
 	"MatMul":                    {2, 2, inferMatMul},
-	"com.microsoft.FusedMatMul": {2, 2, inferFusedMatMul},
+	"com.microsoft.FusedMatMul": {2, 2, inferMatMul},
 	"Gemm":                      {2, 3, inferGemm},
 	"Einsum":                    {1, -1, inferEinsum},
 
 	"MatMulInteger":                       {2, 4, inferMatMulInteger},
-	"com.microsoft.DynamicQuantizeMatMul": {3, 5, inferMatMul},
+	"com.microsoft.DynamicQuantizeMatMul": {3, 5, inferDynamicMatMul},
 	"com.microsoft.MatMulIntegerToFloat":  {4, 7, inferMatMulToFloat},
 	"com.microsoft.MatMulNBits":           {3, 6, inferMatMulNBits},
 	"com.microsoft.MatMulBnb4":            {3, 3, inferMatMulNBits},
 	"QuantizeLinear":                      {2, 3, inferQuantize},
-	"DequantizeLinear":                    {2, 3, inferDequantize},
+	"DequantizeLinear":                    {2, 3, inferTyped},
 	"DynamicQuantizeLinear":               {1, 1, inferDynamicQuantize},
 }
 
@@ -67,31 +67,29 @@ func ends(s Shape, swap bool) (rows, columns Dim) {
 }
 
 func inferMatMul(c *call) error {
-	t := c.dtype(0)
-	if c.Op == "MatMul" {
-		var err error
-		if t, err = c.sameType(); err != nil {
-			return err
-		}
-	}
-	s, err := matMul(c.shape(0), c.shape(1), false, false)
-	c.set(0, t, s)
-	return err
-}
-
-func inferFusedMatMul(c *call) error {
 	t, err := c.sameType()
 	if err != nil {
 		return err
 	}
+	return c.setMatMul(t)
+}
+
+// setMatMul makes the result the product of operands 0 and 1, of type t. Only
+// FusedMatMul has the flags.
+func (c *call) setMatMul(t DType) error {
 	if c.Int("transBatchA", 0) != 0 || c.Int("transBatchB", 0) != 0 {
-		c.set(0, t, unknowns(len(c.shape(0))))
+		c.set(0, t, nil)
 		return nil
 	}
 	s, err := matMul(c.shape(0), c.shape(1), c.Int("transA", 0) != 0, c.Int("transB", 0) != 0)
 	c.set(0, t, s)
 	return err
 }
+
+// The products of quantised operands, and what type they have.
+func inferMatMulInteger(c *call) error { return c.setMatMul(Int32) }
+func inferDynamicMatMul(c *call) error { return c.setMatMul(c.dtype(0)) }
+func inferMatMulToFloat(c *call) error { return c.setMatMul(c.dtype(2)) }
 
 func inferGemm(c *call) error {
 	t, err := c.sameType()
@@ -117,18 +115,6 @@ func inferGemm(c *call) error {
 	}
 	c.set(0, t, s)
 	return nil
-}
-
-func inferMatMulInteger(c *call) error {
-	s, err := matMul(c.shape(0), c.shape(1), false, false)
-	c.set(0, Int32, s)
-	return err
-}
-
-func inferMatMulToFloat(c *call) error {
-	s, err := matMul(c.shape(0), c.shape(1), false, false)
-	c.set(0, c.dtype(2), s)
-	return err
 }
 
 // inferMatMulNBits has a packed weight, whose sizes K and N are attributes.
@@ -161,11 +147,6 @@ func inferQuantize(c *call) error {
 		}
 	}
 	c.set(0, t, c.shape(0))
-	return nil
-}
-
-func inferDequantize(c *call) error {
-	c.set(0, c.dtype(1), c.shape(0))
 	return nil
 }
 

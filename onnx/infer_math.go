@@ -22,7 +22,7 @@ var mathOps = join(
 		"Where":                  {3, 3, inferWhere},
 		"Clip":                   {1, 3, inferClip},
 		"Cast":                   {1, 1, inferCast},
-		"CastLike":               {2, 2, inferCastLike},
+		"CastLike":               {2, 2, inferTyped},
 		"Dropout":                {1, 3, inferDropout},
 		"com.microsoft.FastGelu": {1, 2, inferFastGelu},
 	},
@@ -123,7 +123,8 @@ func inferCast(c *call) error {
 	return nil
 }
 
-func inferCastLike(c *call) error {
+// inferTyped is for results of the first operand's shape and the second's type.
+func inferTyped(c *call) error {
 	c.set(0, c.dtype(1), c.shape(0))
 	return nil
 }

@@ -25,7 +25,7 @@ var normOps = map[string]operator{
 // took: LayerNormalization mean and 1/deviation, SimplifiedLayerNormalization
 // 1/root mean square.
 func inferNorm(c *call) error {
-	x, scale := c.shape(0), c.shape(1)
+	x := c.shape(0)
 	t := c.dtype(1) // half-precision results may come from float32 operands
 	if t == Undefined {
 		t = c.dtype(0)
@@ -43,7 +43,7 @@ func inferNorm(c *call) error {
 	}
 	for i := 1; i < len(c.in); i++ {
 		if err := fitsTail(c.shape(i), x[axis:]); err != nil {
-			return fmt.Errorf("operand %d of shape %v does not fit the normalised axes %v", i, scale, x[axis:])
+			return fmt.Errorf("operand %d of shape %v does not fit the normalised axes %v", i, c.shape(i), x[axis:])
 		}
 	}
 	c.set(0, t, x)
