@@ -39,21 +39,26 @@ func inferGather(c *call) error {
 	return nil
 }
 
-func inferGatherElements(c *call) error {
+// wantElementIndex checks indices of single elements, which have the operand's
+// rank.
+func (c *call) wantElementIndex() error {
 	if err := c.wantIndex(1); err != nil {
 		return err
 	}
 	x, at := c.shape(0), c.shape(1)
-	if x != nil {
-		if _, err := c.axisAttr(0, len(x)); err != nil {
-			return err
-		}
+	if x == nil {
+		return nil
 	}
-	if x != nil && at != nil && len(x) != len(at) {
+	if at != nil && len(x) != len(at) {
 		return fmt.Errorf("ranks %d and %d differ", len(x), len(at))
 	}
-	c.set(0, c.dtype(0), at)
-	return nil
+	_, err := c.axisAttr(0, len(x))
+	return err
+}
+
+func inferGatherElements(c *call) error {
+	c.set(0, c.dtype(0), c.shape(1))
+	return c.wantElementIndex()
 }
 
 // tupleShape returns the shape of what the index tuples in the last axis of
@@ -108,26 +113,17 @@ func inferScatterND(c *call) error {
 }
 
 func inferScatterElements(c *call) error {
-	if err := c.wantIndex(1); err != nil {
+	if err := c.wantElementIndex(); err != nil {
 		return err
 	}
 	t, err := c.sameType(0, 2)
 	if err != nil {
 		return err
 	}
-	x, at := c.shape(0), c.shape(1)
-	if x != nil {
-		if _, err := c.axisAttr(0, len(x)); err != nil {
-			return err
-		}
-		if at != nil && len(x) != len(at) {
-			return fmt.Errorf("ranks %d and %d differ", len(x), len(at))
-		}
-	}
-	if got := c.shape(2); !compatible(Value{Shape: got}, Value{Shape: at}) {
+	if got, at := c.shape(2), c.shape(1); !compatible(Value{Shape: got}, Value{Shape: at}) {
 		return fmt.Errorf("updates have shape %v, want the indices' %v", got, at)
 	}
-	c.set(0, t, x)
+	c.set(0, t, c.shape(0))
 	return nil
 }
 

@@ -28,30 +28,24 @@ func inferReduce(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := Shape{}
+	var out Shape
+	none := !axes.given || axes.count == 0
 	switch {
-	case axes.known && len(axes.list) > 0 || !axes.given || axes.known && c.Int("noop_with_empty_axes", 0) == 0:
+	case none && c.Int("noop_with_empty_axes", 0) != 0:
+		out = x
+	case none || axes.known:
+		out = Shape{}
 		for i, d := range x {
-			all := len(axes.list) == 0
-			if reduced := all || slices.Contains(axes.list, i); reduced && keep {
-				out = append(out, Size(1))
-			} else if !reduced {
+			if reduced := none || slices.Contains(axes.list, i); !reduced {
 				out = append(out, d)
+			} else if keep {
+				out = append(out, Size(1))
 			}
 		}
-		if !axes.given && c.Int("noop_with_empty_axes", 0) != 0 {
-			out = x
-		}
-	case axes.known: // empty, and says not to reduce
-		out = x
 	case keep:
 		out = unknowns(len(x))
-	case axes.count >= 0:
-		if out = unknowns(len(x) - axes.count); axes.count == 0 {
-			out = nil
-		}
-	default:
-		out = nil
+	case axes.count > 0:
+		out = unknowns(len(x) - axes.count)
 	}
 	c.set(0, t, out)
 	return nil

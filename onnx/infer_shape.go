@@ -172,27 +172,22 @@ func inferSqueeze(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := Shape{}
-	for i, d := range x {
-		switch {
-		case !axes.given && !d.Known(): // whether it goes depends on its size
-			out = nil
-		case !axes.given && d.Size == 1, axes.known && slices.Contains(axes.list, i) && (d.Size == 1 || !d.Known()):
-			continue
-		case axes.known && slices.Contains(axes.list, i):
-			return fmt.Errorf("axis %d has size %v, want 1", i, d)
-		default:
-			out = append(out, d)
+	var out Shape
+	_, fixed := x.Sizes()
+	switch {
+	case axes.known:
+		out = Shape{}
+		for i, d := range x {
+			if !slices.Contains(axes.list, i) {
+				out = append(out, d)
+			} else if d.Known() && d.Size != 1 {
+				return fmt.Errorf("axis %d has size %v, want 1", i, d)
+			}
 		}
-		if out == nil {
-			break
-		}
-	}
-	if axes.given && !axes.known {
-		out = nil
-		if axes.count >= 0 {
-			out = unknowns(len(x) - axes.count)
-		}
+	case axes.given && axes.count >= 0:
+		out = unknowns(len(x) - axes.count)
+	case !axes.given && fixed: // else whether an axis goes depends on its size
+		out = slices.DeleteFunc(append(Shape{}, x...), func(d Dim) bool { return d.Size == 1 })
 	}
 	c.set(0, c.dtype(0), out)
 	return nil
@@ -233,27 +228,24 @@ func inferUnsqueeze(c *call) error {
 
 func inferTranspose(c *call) error {
 	x, perm := c.shape(0), c.Ints("perm")
-	if x == nil {
-		c.set(0, c.dtype(0), nil)
-		if len(perm) > 0 {
-			c.set(0, c.dtype(0), unknowns(len(perm)))
-		}
-		return nil
-	}
-	if len(perm) == 0 {
-		out := append(Shape{}, x...)
+	var out Shape
+	switch {
+	case x == nil && len(perm) > 0:
+		out = unknowns(len(perm))
+	case x == nil:
+	case len(perm) == 0:
+		out = append(Shape{}, x...)
 		slices.Reverse(out)
-		c.set(0, c.dtype(0), out)
-		return nil
-	}
-	out := Shape{}
-	seen := make([]bool, len(x))
-	for _, p := range perm {
-		if p < 0 || p >= int64(len(x)) || seen[p] || len(perm) != len(x) {
-			return fmt.Errorf("perm %v is no permutation of %d axes", perm, len(x))
+	default:
+		out = Shape{}
+		seen := make([]bool, len(x))
+		for _, p := range perm {
+			if p < 0 || p >= int64(len(x)) || seen[p] || len(perm) != len(x) {
+				return fmt.Errorf("perm %v is no permutation of %d axes", perm, len(x))
+			}
+			seen[p] = true
+			out = append(out, x[p])
 		}
-		seen[p] = true
-		out = append(out, x[p])
 	}
 	c.set(0, c.dtype(0), out)
 	return nil
@@ -285,14 +277,14 @@ func inferTile(c *call) error {
 		return err
 	}
 	x, repeats := c.shape(0), c.elems(1)
-	if x == nil || repeats == nil {
-		c.set(0, c.dtype(0), unknowns(len(x)))
-		if x == nil {
-			c.set(0, c.dtype(0), nil)
-		}
+	switch {
+	case x == nil:
+		c.set(0, c.dtype(0), nil)
 		return nil
-	}
-	if len(repeats) != len(x) {
+	case repeats == nil:
+		c.set(0, c.dtype(0), unknowns(len(x)))
+		return nil
+	case len(repeats) != len(x):
 		return fmt.Errorf("%d repeats for %d axes", len(repeats), len(x))
 	}
 	out := make(Shape, len(x))
