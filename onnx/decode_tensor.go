@@ -1,9 +1,7 @@
 package onnx
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -23,9 +21,6 @@ func decodeRawTensor(b []byte) (*Tensor, error) {
 	}
 	if len(raws) > 0 { // of a field that is given twice, the last one counts
 		p.RawData = raws[len(raws)-1]
-		if p.RawData == nil {
-			p.RawData = []byte{}
-		}
 	}
 	return decodeTensor(p)
 }
@@ -88,41 +83,30 @@ func decodeExternal(entries []*onnxpb.StringStringEntryProto) (*External, error)
 // up to 32 bits share int32_data; what each field holds is said beside it in
 // onnx.proto.
 func typedData(p *onnxpb.TensorProto) []byte {
-	le := binary.LittleEndian
-	b := []byte{}
-	switch t := DType(p.GetDataType()); t {
+	switch DType(p.GetDataType()) {
 	case Float32, Complex64:
-		for _, v := range p.FloatData {
-			b = le.AppendUint32(b, math.Float32bits(v))
-		}
+		return littleEndian(p.FloatData)
 	case Float64, Complex128:
-		for _, v := range p.DoubleData {
-			b = le.AppendUint64(b, math.Float64bits(v))
-		}
+		return littleEndian(p.DoubleData)
 	case Int64:
-		for _, v := range p.Int64Data {
-			b = le.AppendUint64(b, uint64(v))
-		}
+		return littleEndian(p.Int64Data)
 	case Uint64:
-		for _, v := range p.Uint64Data {
-			b = le.AppendUint64(b, v)
-		}
+		return littleEndian(p.Uint64Data)
 	case Uint32:
-		for _, v := range p.Uint64Data {
-			b = le.AppendUint32(b, uint32(v))
-		}
+		return littleEndian(narrow[uint32](p.Uint64Data))
 	case Int32:
-		for _, v := range p.Int32Data {
-			b = le.AppendUint32(b, uint32(v))
-		}
+		return littleEndian(p.Int32Data)
 	case Int16, Uint16, Float16, BFloat16:
-		for _, v := range p.Int32Data {
-			b = le.AppendUint16(b, uint16(v))
-		}
-	default: // a byte each: int8, uint8, bool, and the types of 8 bits and less
-		for _, v := range p.Int32Data {
-			b = append(b, byte(v))
-		}
+		return littleEndian(narrow[uint16](p.Int32Data))
 	}
-	return b
+	return narrow[byte](p.Int32Data) // int8, uint8, bool, and the types of 8 bits and less
+}
+
+// narrow keeps the low bits of each element.
+func narrow[To byte | uint16 | uint32, From int32 | uint64](in []From) []To {
+	out := make([]To, len(in))
+	for i, v := range in {
+		out[i] = To(v)
+	}
+	return out
 }

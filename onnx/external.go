@@ -139,21 +139,24 @@ func checkOverlap(g *Graph) error {
 // tensors yields the constants of a graph, those in attributes and in the
 // graphs that lie in them included.
 func (g *Graph) tensors(yield func(*Tensor) bool) {
-	g.eachTensor(yield)
-}
-
-func (g *Graph) eachTensor(yield func(*Tensor) bool) bool {
 	for _, t := range g.Initializers {
 		if !yield(t) {
-			return false
+			return
 		}
 	}
 	for _, n := range g.Nodes {
 		for _, a := range n.Attrs {
-			if a.T != nil && !yield(a.T) || a.G != nil && !a.G.eachTensor(yield) {
-				return false
+			if a.T != nil && !yield(a.T) {
+				return
+			}
+			if a.G == nil {
+				continue
+			}
+			for t := range a.G.tensors {
+				if !yield(t) {
+					return
+				}
 			}
 		}
 	}
-	return true
 }

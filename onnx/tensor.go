@@ -31,33 +31,27 @@ type External struct {
 // Floats returns a float32 tensor. It is the caller's business that values
 // has as many elements as dims says; [Validate] reports it if not.
 func Floats(name string, dims []int64, values []float32) *Tensor {
-	data := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
-	}
-	return &Tensor{Name: name, Type: Float32, Dims: dims, Data: data}
+	return &Tensor{Name: name, Type: Float32, Dims: dims, Data: littleEndian(values)}
 }
 
 // Doubles returns a float64 tensor.
 func Doubles(name string, dims []int64, values []float64) *Tensor {
-	data := make([]byte, 0, 8*len(values))
-	for _, v := range values {
-		data = binary.LittleEndian.AppendUint64(data, math.Float64bits(v))
-	}
-	return &Tensor{Name: name, Type: Float64, Dims: dims, Data: data}
+	return &Tensor{Name: name, Type: Float64, Dims: dims, Data: littleEndian(values)}
 }
 
 // Longs returns an int64 tensor, the type of ids, axes and shapes.
 func Longs(name string, dims []int64, values []int64) *Tensor {
-	data := make([]byte, 0, 8*len(values))
-	for _, v := range values {
-		data = binary.LittleEndian.AppendUint64(data, uint64(v))
-	}
-	return &Tensor{Name: name, Type: Int64, Dims: dims, Data: data}
+	return &Tensor{Name: name, Type: Int64, Dims: dims, Data: littleEndian(values)}
 }
 
-// Scalar returns a rank-0 tensor of a float type that holds v. Float16 and
-// BFloat16 are not covered: constants of those types come from casts.
+// littleEndian returns the bytes of numbers, an empty slice for none.
+func littleEndian[E int32 | int64 | uint16 | uint32 | uint64 | float32 | float64](values []E) []byte {
+	b, _ := binary.Append([]byte{}, binary.LittleEndian, values) // fails only on types without a fixed size
+	return b
+}
+
+// Scalar returns a rank-0 tensor of type float32, float64 or int64 that holds v.
+// Constants of half-precision types come from casts.
 func Scalar(name string, t DType, v float64) (*Tensor, error) {
 	switch t {
 	case Float32:
@@ -116,55 +110,27 @@ func (t *Tensor) validate() error {
 // Shape returns the tensor's dims as a Shape.
 func (t *Tensor) Shape() Shape { return Fixed(t.Dims...) }
 
-// check returns an error unless the tensor holds n elements of type want.
-func (t *Tensor) check(want DType) (n int, err error) {
+// elements returns the elements of a tensor of type want.
+func elements[E int64 | float32 | float64](t *Tensor, want DType) ([]E, error) {
 	if t.Type != want {
-		return 0, fmt.Errorf("tensor %s is %v, want %v", t.Name, t.Type, want)
+		return nil, fmt.Errorf("tensor %s is %v, want %v", t.Name, t.Type, want)
 	}
 	if t.External != nil {
-		return 0, fmt.Errorf("tensor %s lies in file %s and was not read", t.Name, t.External.Location)
+		return nil, fmt.Errorf("tensor %s lies in file %s and was not read", t.Name, t.External.Location)
 	}
 	if err := t.validate(); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return len(t.Data) / want.Size(), nil
+	out := make([]E, len(t.Data)/want.Size())
+	_, err := binary.Decode(t.Data, binary.LittleEndian, out)
+	return out, err
 }
 
 // Float32s returns the elements of a float32 tensor.
-func (t *Tensor) Float32s() ([]float32, error) {
-	n, err := t.check(Float32)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]float32, n)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
-	}
-	return out, nil
-}
+func (t *Tensor) Float32s() ([]float32, error) { return elements[float32](t, Float32) }
 
 // Float64s returns the elements of a float64 tensor.
-func (t *Tensor) Float64s() ([]float64, error) {
-	n, err := t.check(Float64)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]float64, n)
-	for i := range out {
-		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Data[8*i:]))
-	}
-	return out, nil
-}
+func (t *Tensor) Float64s() ([]float64, error) { return elements[float64](t, Float64) }
 
 // Int64s returns the elements of an int64 tensor.
-func (t *Tensor) Int64s() ([]int64, error) {
-	n, err := t.check(Int64)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]int64, n)
-	for i := range out {
-		out[i] = int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
-	}
-	return out, nil
-}
+func (t *Tensor) Int64s() ([]int64, error) { return elements[int64](t, Int64) }
