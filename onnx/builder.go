@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Builder appends nodes to a model's graph. Values are named by strings; each
@@ -50,7 +51,7 @@ func NewBuilder(m *Model) *Builder {
 			b.taken[o] = true
 		}
 		if err := b.infer.Node(n); err != nil {
-			b.fail(err)
+			b.Fail(err)
 		}
 	}
 	return b
@@ -61,9 +62,7 @@ func (b *Builder) Err() error { return b.err }
 
 // Fail makes err the builder's error, unless it has one. Code that builds
 // graphs calls it for what it finds wrong itself.
-func (b *Builder) Fail(err error) { b.fail(err) }
-
-func (b *Builder) fail(err error) {
+func (b *Builder) Fail(err error) {
 	if b.err == nil && err != nil {
 		b.err = err
 	}
@@ -95,7 +94,7 @@ func (b *Builder) Input(name string, t DType, dims ...Dim) string {
 		return ""
 	}
 	if b.taken[name] {
-		b.fail(fmt.Errorf("adding input %s: the name is taken", name))
+		b.Fail(fmt.Errorf("adding input %s: the name is taken", name))
 		return ""
 	}
 	v := Value{Name: name, Type: t, Shape: append(Shape{}, dims...)}
@@ -113,14 +112,14 @@ func (b *Builder) Output(name, value string) {
 	}
 	if name != value {
 		if b.taken[name] {
-			b.fail(fmt.Errorf("adding output %s: the name is taken", name))
+			b.Fail(fmt.Errorf("adding output %s: the name is taken", name))
 			return
 		}
 		b.Alias(name, value)
 	}
 	v, ok := b.infer.Value(name)
 	if !ok {
-		b.fail(fmt.Errorf("adding output %s: there is no value of that name", name))
+		b.Fail(fmt.Errorf("adding output %s: there is no value of that name", name))
 		return
 	}
 	b.Model.Graph.Outputs = append(b.Model.Graph.Outputs, v)
@@ -146,7 +145,7 @@ func (b *Builder) Weight(t *Tensor) string {
 		return ""
 	}
 	if b.taken[t.Name] {
-		b.fail(fmt.Errorf("adding weight %s: the name is taken", t.Name))
+		b.Fail(fmt.Errorf("adding weight %s: the name is taken", t.Name))
 		return ""
 	}
 	b.taken[t.Name] = true
@@ -190,7 +189,7 @@ func (b *Builder) FloatOf(v float64, t DType) string {
 	}
 	c, err := Scalar("", t, v)
 	if err != nil {
-		b.fail(err)
+		b.Fail(err)
 		return ""
 	}
 	return b.Const(c)
@@ -211,7 +210,7 @@ func (b *Builder) OpN(op string, n int, inputs []string, attrs ...Attr) []string
 		return outputs
 	}
 	domain := ""
-	if rest, ok := cutDomain(op); ok {
+	if rest, ok := strings.CutPrefix(op, Microsoft+"."); ok {
 		domain, op = Microsoft, rest
 	}
 	for len(inputs) > 0 && inputs[len(inputs)-1] == "" {
@@ -248,12 +247,12 @@ func (b *Builder) Append(n *Node) {
 	}
 	for _, in := range n.Inputs {
 		if _, known := b.infer.Value(in); in != "" && !known {
-			b.fail(fmt.Errorf("adding %v: there is no value %q", n, in))
+			b.Fail(fmt.Errorf("adding %v: there is no value %q", n, in))
 			return
 		}
 	}
 	if err := b.infer.Node(n); err != nil {
-		b.fail(err)
+		b.Fail(err)
 		return
 	}
 	b.taken[n.Name] = true
@@ -287,12 +286,4 @@ func (b *Builder) unique(base string) string {
 			return name
 		}
 	}
-}
-
-func cutDomain(op string) (string, bool) {
-	const prefix = Microsoft + "."
-	if len(op) > len(prefix) && op[:len(prefix)] == prefix {
-		return op[len(prefix):], true
-	}
-	return op, false
 }

@@ -108,7 +108,7 @@ func (b *Builder) SizesOf(x string, start, end int64) string {
 func (b *Builder) Fill(shape string, v float64, t DType) string {
 	c, err := Scalar("value", t, v)
 	if err != nil {
-		b.fail(err)
+		b.Fail(err)
 		return ""
 	}
 	c.Dims = []int64{1}

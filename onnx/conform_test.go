@@ -3,6 +3,7 @@ package onnx_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"softprompt/onnx"
@@ -113,9 +114,8 @@ func (c nodeCase) model(shape func(input int, dims []int64) onnx.Shape) (*onnx.M
 	}
 	feeds := map[string]*onnx.Tensor{}
 	n := &onnx.Node{Name: "node", Op: c.op, Attrs: c.attrs}
-	const contrib = onnx.Microsoft + "."
-	if len(c.op) > len(contrib) && c.op[:len(contrib)] == contrib {
-		n.Domain, n.Op = onnx.Microsoft, c.op[len(contrib):]
+	if rest, ok := strings.CutPrefix(c.op, onnx.Microsoft+"."); ok {
+		n.Domain, n.Op = onnx.Microsoft, rest
 		m.Opset[n.Domain] = 1
 	}
 	for i, o := range c.in {
