@@ -81,17 +81,9 @@ func (m *Model) save(path string, limit int64) (err error) {
 	return f.Commit()
 }
 
-// External writes the tensors of 1 KiB and more to the file name in folder
+// external writes the tensors of 1 KiB and more to the file name in folder
 // dir, and returns a model that refers to them there; m itself is unchanged.
 // The new model shares everything else with m.
-func (m *Model) External(dir, name string) (*Model, error) {
-	out, err := m.external(dir, name)
-	if err != nil {
-		return nil, fmt.Errorf("writing external data %s: %w", filepath.Join(dir, name), err)
-	}
-	return out, nil
-}
-
 func (m *Model) external(dir, name string) (*Model, error) {
 	if err := checkLocation(name); err != nil {
 		return nil, err

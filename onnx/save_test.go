@@ -186,11 +186,11 @@ func TestExternalStays(t *testing.T) {
 	}
 }
 
-// TestExternalHelper checks that the new model refers to the file and the old
+// TestExternalCopy checks that the new model refers to the file and the old
 // one is as it was.
-func TestExternalHelper(t *testing.T) {
+func TestExternalCopy(t *testing.T) {
 	m, dir := smallModel(t), t.TempDir()
-	out, err := m.External(dir, "weights")
+	out, err := m.external(dir, "weights")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestExternalHelper(t *testing.T) {
 			t.Errorf("%s reads %d bytes, %v", tensor.Name, len(got), err)
 		}
 	}
-	if _, err := m.External(dir, "../weights"); err == nil {
+	if _, err := m.external(dir, "../weights"); err == nil {
 		t.Error("a file outside of the folder was written")
 	}
 }
