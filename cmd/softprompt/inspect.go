@@ -124,7 +124,11 @@ func (c *inspectCmd) words(ctx context.Context, ui *tui, p *prompt.Prompt, rows 
 	}
 	for i, list := range near {
 		for _, n := range list {
-			vectors[i].Words = append(vectors[i].Words, word{n.ID, tok.Decode([]int64{int64(n.ID)}), n.Cosine})
+			text := tok.Decode([]int64{int64(n.ID)})
+			if text == "" { // a special token
+				text = fmt.Sprintf("<%d>", n.ID)
+			}
+			vectors[i].Words = append(vectors[i].Words, word{n.ID, text, n.Cosine})
 		}
 	}
 	return nil
