@@ -57,6 +57,13 @@ var fakePeers = map[string]func() error{
 	},
 	"silent": func() error { return errors.New("No module named 'torch'") },
 	"hangs":  func() error { time.Sleep(time.Hour); return nil },
+	"itself": itself,
+}
+
+// itself is this program, with products that take no time.
+func itself() error {
+	peakShapes = [][3]int64{{16, 16, 16}, {32, 32, 32}}
+	return dispatch(context.Background(), os.Args[1:])
 }
 
 // fake trains nothing: the loss of step i is scale·(10−i).
