@@ -23,21 +23,30 @@ func gather(c *call) string {
 		hot := c.OneHot(c.ReshapeTo(indices, -1), c.Int(s[0].Size), onOff)
 		return c.FusedMatMul(hot, c.rows(c.g), true, false, 1)
 	}
-	at := c.Unsqueeze(indices, -1)
 	if axis == 0 {
-		return c.ScatterND(zeros(c.Builder, c.x), at, c.g, "add")
+		return c.addRows(c.ReshapeTo(indices, -1), c.g)
 	}
-	// ScatterND writes along the first axes: bring those of the indices there.
-	rank, n := int64(c.rank(c.x)), int64(c.rank(c.in(1)))
-	if axis < 0 {
+	rank := int64(c.rank(c.x))
+	if axis < 0 || axis >= rank {
 		return "" // the rank is unknown, and the builder has failed
 	}
-	first := slices.Concat(span(axis, axis+n), span(0, axis), span(axis+n, rank-1+n))
-	sizes := slices.Concat(span(axis, axis+1), span(0, axis), span(axis+1, rank))
-	shape := c.Gather(shapeOf(c.Builder, c.x), c.Ints(sizes...), 0)
-	into := c.Expand(c.Float(0, c.x), shape)
-	sum := c.ScatterND(into, at, c.Transpose(c.g, first...), "add")
-	return c.Transpose(sum, inverse(sizes)...)
+	// The axes of the indices become one, in the place of the gathered axis.
+	g := c.Reshape(c.g, c.Concat(0, c.SizesOf(c.x, 0, axis), c.Ints(-1), c.SizesOf(c.x, axis+1, rank)))
+	at := slices.Repeat([]int64{1}, int(rank))
+	at[axis] = -1
+	return c.ScatterElements(zeros(c.Builder, c.x), c.Expand(c.ReshapeTo(indices, at...), c.ShapeOf(g)), g, axis, "add")
+}
+
+// addRows adds the slices g of x's first axis to zeros at the rows at [M].
+//
+// ScatterND has the right shape for this, but ONNX Runtime splits its updates
+// among threads on the processor, and where two go to one row some are lost;
+// ScatterElements adds them one after another.
+func (c *call) addRows(at, g string) string {
+	g = c.Reshape(g, c.Concat(0, c.ShapeOf(at), c.Ints(-1))) // [M,N]
+	into := c.Reshape(zeros(c.Builder, c.x), c.Concat(0, c.SizesOf(c.x, 0, 1), c.Ints(-1)))
+	sum := c.ScatterElements(into, c.Expand(c.Unsqueeze(at, 1), c.ShapeOf(g)), g, 0, "add")
+	return c.reshapeLike(sum, c.x)
 }
 
 // span returns from, …, to−1.
@@ -68,7 +77,30 @@ func gatherND(c *call) string {
 		shape := c.Concat(0, c.SizesOf(at, 0, rank-1), c.Ints(1))
 		at = c.Concat(rank-1, c.Expand(column, shape), at)
 	}
-	return c.ScatterND(zeros(c.Builder, c.x), at, c.g, "add")
+	return c.addAt(at)
+}
+
+// addAt adds the gradient to zeros at index tuples at [..,r] into the first r
+// axes, which it takes for one: see addRows.
+func (c *call) addAt(at string) string {
+	r := c.SizesOf(at, -1, onnx.End)
+	sizes := c.Slice(c.ShapeOf(c.x), c.Ints(0), r, 0)
+	// A step along axis j is as long as the axes after it together.
+	count := c.Range(c.Int(0), c.Squeeze(r, 0), c.Int(1))
+	after := c.Greater(c.Unsqueeze(count, 0), c.Unsqueeze(count, 1)) // [r,r]
+	step := c.prod(c.Where(after, c.Unsqueeze(sizes, 0), c.Int(1)), 1)
+	at = c.Where(c.Less(at, c.Int(0)), c.Add(at, sizes), at)
+	flat := c.ReshapeTo(c.ReduceSum(c.Mul(at, step), false, -1), -1)
+
+	rows := c.Reshape(zeros(c.Builder, c.x), c.Concat(0, c.Unsqueeze(c.prod(sizes, 0), 0), c.Ints(-1)))
+	g := c.Reshape(c.g, c.Concat(0, c.ShapeOf(flat), c.Ints(-1)))
+	sum := c.ScatterElements(rows, c.Expand(c.Unsqueeze(flat, 1), c.ShapeOf(g)), g, 0, "add")
+	return c.reshapeLike(sum, c.x)
+}
+
+// prod multiplies the elements along an axis.
+func (c *call) prod(x string, axis int64) string {
+	return c.Op("ReduceProd", []string{x, c.Ints(axis)}, onnx.IntAttr("keepdims", 0))
 }
 
 // scattered is the gradient in what ScatterElements and ScatterND write into:
