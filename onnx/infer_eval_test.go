@@ -66,6 +66,7 @@ func TestElemArithmetic(t *testing.T) {
 		{elem.equal, "S", "S", "1"},
 		{elem.equal, "S", "P", "?"},
 		{elem.equal, "S", "3", "?"},
+		{elem.equal, "S", "0", "?"},  // but may be 0
 		{elem.equal, "S", "-1", "0"}, // no size is negative
 		{elem.equal, "-1", "S", "0"},
 		{elem.equal, "?", "?", "?"},
