@@ -24,7 +24,8 @@ say() {
 }
 
 say bin/softprompt train --config tools/quickstart.yaml --out "$run"
-say bin/softprompt eval "$run"
+# --loss labels teaches to choose between the words, not to write them.
+say bin/softprompt eval "$run" --decode rank
 say bin/softprompt predict "$run" 'a gorgeous , witty , seductive movie .' 'it is slow , dull and far too long .'
 
 printf '\nthe run lies in %s, its curve in %s/curve.png\n' "$run" "$run"
