@@ -148,7 +148,7 @@ func (u *setup) run(ctx context.Context, st *state, opts Options) (*Result, erro
 func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
 	t := &trainer{
 		setup: u, dir: opts.Out, report: opts.Report, progress: st.progress, bestTensors: st.best,
-		started: time.Now(), begun: st.Step, before: st.Seconds,
+		started: time.Now(), before: st.Seconds, timed: time.Now(), timedStep: st.Step,
 	}
 	if t.report == nil {
 		t.report = func(Event) {}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"softprompt/models"
 	"softprompt/onnx/hint"
@@ -150,14 +151,22 @@ func TestTrainer(t *testing.T) {
 	if got := tr.rate(); got != 0.5*tr.schedule.At(5) || got >= 0.5 || got <= 0 {
 		t.Errorf("rate %v half-way down", got)
 	}
-	tr.begun, tr.Best, tr.Score = 3, bestStep{Step: 3, Score: 75}, 70
-	e := tr.event(1.5)
-	if e.Step != 5 || e.Steps != 8 || e.Loss != 1.5 || e.Score != 70 || e.Best != 75 || e.BestStep != 3 || e.Rate <= 0 || e.Left <= 0 || e.Evaluated {
-		t.Errorf("event %+v", e)
-	}
-	tr.begun = 5
+	tr.Best, tr.Score = bestStep{Step: 3, Score: 75}, 70
+	tr.timedStep = 5
 	if e := tr.event(1); e.Rate != 0 || e.Left != 0 {
 		t.Errorf("this process made no step, and its event is %+v", e)
+	}
+	tr.timed, tr.timedStep = time.Now().Add(-4*time.Second), 3 // two steps of two seconds
+	e := tr.event(1.5)
+	if e.Step != 5 || e.Steps != 8 || e.Loss != 1.5 || e.Score != 70 || e.Best != 75 || e.BestStep != 3 || e.Evaluated {
+		t.Errorf("event %+v", e)
+	}
+	if e.Rate < 3.5 || e.Rate > 4 || e.Left < 6*time.Second || e.Left > 7*time.Second {
+		t.Errorf("8 rows every two seconds, and the event is %+v", e)
+	}
+	tr.Step, tr.timed = 6, time.Now().Add(-6*time.Second) // and one of six
+	if e := tr.event(1); e.Left < 6*time.Second || e.Left > 7*time.Second {
+		t.Errorf("a slow step counts a quarter: %v left for two steps of three seconds", e.Left)
 	}
 	tr.before = 100
 	if got := tr.seconds(); got < 100 || got > 200 {

@@ -31,7 +31,9 @@ type trainer struct {
 	bestTensors []prompt.Tensor
 	started     time.Time // when this process began to train
 	before      float64   // seconds of earlier processes
-	begun       int       // step at which this process began
+	timed       time.Time // when the last event was, at timedStep
+	timedStep   int
+	pace        time.Duration // of a step
 }
 
 // Event tells how a run is doing.
@@ -194,13 +196,20 @@ func (t *trainer) log() error {
 	})
 }
 
-// event says how the run is doing; it measures this process alone.
+// event says how the run is doing. The pace is that of the last few events:
+// the first steps, and whatever else the machine did meanwhile, are forgotten.
 func (t *trainer) event(loss float64) Event {
 	e := Event{Step: t.Step, Steps: t.settings.Steps, Loss: loss, Score: t.Score, Best: t.Best.Score, BestStep: t.Best.Step}
-	done := t.Step - t.begun
-	if spent := time.Since(t.started); done > 0 {
-		e.Rate = float64(done*t.settings.Batch) / spent.Seconds()
-		e.Left = spent / time.Duration(done) * time.Duration(t.settings.Steps-t.Step)
+	if done := t.Step - t.timedStep; done > 0 {
+		pace := time.Since(t.timed) / time.Duration(done)
+		if t.pace > 0 {
+			pace = (3*t.pace + pace) / 4
+		}
+		t.pace, t.timed, t.timedStep = pace, time.Now(), t.Step
+	}
+	if t.pace > 0 {
+		e.Rate = float64(t.settings.Batch) / t.pace.Seconds()
+		e.Left = t.pace * time.Duration(t.settings.Steps-t.Step)
 	}
 	return e
 }
