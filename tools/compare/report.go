@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"softprompt/onnx/atomicfile"
@@ -18,9 +20,12 @@ type report struct {
 	Settings   any       `json:"settings"` // of the first seed
 	Softprompt []float64 `json:"softprompt"`
 	PEFT       []float64 `json:"peft"`
-	Means      [2]float64
-	// The difference of the means with its 95 % interval, in points.
-	Low, Difference, High float64
+	// Means are softprompt's and PEFT's; their difference comes with its 95 %
+	// interval, in points.
+	Means      [2]float64 `json:"means"`
+	Low        float64    `json:"low"`
+	Difference float64    `json:"difference"`
+	High       float64    `json:"high"`
 }
 
 // compare fills in the accuracies of each seed, their means, and the bootstrap
@@ -61,6 +66,9 @@ func (r *report) print(w io.Writer) {
 func (r *report) write(path string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	return atomicfile.Write(path, append(data, '\n'))

@@ -41,6 +41,11 @@ func train(ctx context.Context, rt *ort.Runtime, s tune.Settings, dir string, pr
 	}
 	fmt.Fprintf(progress, "softprompt seed %d: %.2f before, %.2f after %d steps (%.0f s for %d)\n",
 		s.Seed, res.Validation.Initial, res.Validation.Tuned, res.BestStep, time.Since(began).Seconds(), res.Steps)
+	return answer(ctx, rt, s, dir)
+}
+
+// answer scores the prompt of a run on the development set.
+func answer(ctx context.Context, rt *ort.Runtime, s tune.Settings, dir string) (answers, error) {
 	p, err := tune.NewPredictor(ctx, rt, dir, tune.PredictOptions{Device: ort.Device{Kind: "cpu"}})
 	if err != nil {
 		return answers{}, err
