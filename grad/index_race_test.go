@@ -1,7 +1,6 @@
 package grad_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -59,7 +58,7 @@ func TestManyReadsOfOneRow(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := out["grad.x"].Float32s(); !slices.Equal(got, want) {
-					t.Fatal(fmt.Sprintf("run %d: some of the %d gradients of a row were lost", i, reads))
+					t.Fatalf("run %d: some of the %d gradients of a row were lost", i, reads)
 				}
 			}
 		})
