@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "runs/compare", "folder for the runs; must not exist")
 	flag.StringVar(&o.out, "out", "", "JSON file for the result")
 	flag.IntVar(&o.seeds, "seeds", 5, "number of seeds")
-	steps := flag.Int("steps", 400, "training steps")
+	steps := flag.Int("steps", 300, "training steps")
 	rate := flag.Float64("learning-rate", 1, "AdamW's learning rate")
 	length := flag.Int("length", 20, "prompt length")
 	flag.Parse()
