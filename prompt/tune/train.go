@@ -39,7 +39,7 @@ type trainer struct {
 // Event tells how a run is doing.
 type Event struct {
 	Step, Steps int
-	Loss        float64 // mean −log p of a target token, or of a label's choice since the last event
+	Loss        float64 // since the last event: mean −log p of a target token, or of a label's choice
 	Score       float64 // last score on the rows held out
 	Best        float64 // best of them, and its step
 	BestStep    int
@@ -75,7 +75,8 @@ type (
 	}
 )
 
-// train runs the loop to its end and returns the best prompt.
+// train runs the loop to its end. The best prompt is in bestTensors then, and in
+// the run folder.
 func (t *trainer) train(ctx context.Context) (err error) {
 	defer func() {
 		if err == nil || !errors.Is(err, ctx.Err()) {
