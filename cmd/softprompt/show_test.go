@@ -138,6 +138,30 @@ next
 	}
 }
 
+// TestAdvise: a prompt that is no better than none comes with what to try.
+func TestAdvise(t *testing.T) {
+	run := func(loss string, majority, none, tuned float64) string {
+		return advise(&tune.Result{
+			Settings:   tune.Settings{Model: "tiny", Loss: loss, Verbalizer: "negative=bad;positive=good"},
+			Validation: tune.Comparison{Majority: majority, NoPrompt: none, Tuned: tuned},
+		})
+	}
+	if got := run("sum", 50, 60, 60.1); got != "" {
+		t.Errorf("a better prompt: %q", got)
+	}
+	for _, c := range []struct {
+		majority, none float64
+	}{{50, 60}, {60, 50}} {
+		got := run("sum", c.majority, c.none, 60)
+		if !strings.Contains(got, "--loss labels") || !strings.Contains(got, "negative=bad;positive=good") || !strings.Contains(got, "tiny") {
+			t.Errorf("majority %v, none %v: %q", c.majority, c.none, got)
+		}
+	}
+	if got := run("labels", 50, 60, 55); strings.Contains(got, "--loss labels") || !strings.Contains(got, "--steps") {
+		t.Errorf("trained on labels already: %q", got)
+	}
+}
+
 // TestBar draws what a terminal would show. Notes go through the bar while it
 // is there, and to stderr again afterwards.
 func TestBar(t *testing.T) {

@@ -90,11 +90,27 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 	if w := result.Validation.Warning; w != "" {
 		ui.warn("%s", w)
 	}
+	if advice := advise(result); advice != "" {
+		ui.note("%s", advice)
+	}
 	if ui.json {
 		return ui.emit(result)
 	}
 	ui.showResult(result, dir)
 	return nil
+}
+
+// advise says what to try after a run whose prompt is of no use.
+func advise(r *tune.Result) string {
+	v, s := r.Validation, r.Settings
+	if v.Tuned > max(v.Majority, v.NoPrompt) {
+		return ""
+	}
+	try := "more --steps or another --learning-rate"
+	if s.Loss != "labels" {
+		try = "--loss labels, which small models learn from far sooner, or " + try
+	}
+	return fmt.Sprintf("the prompt is no better than none: try label words that %s uses itself (--verbalizer, now %q), %s", s.Model, s.Verbalizer, try)
 }
 
 // showResult prints the table at the end of a run.
