@@ -14,7 +14,7 @@ func (g *t5) attention(x, name, k, v, bias string) string {
 	scores := g.Add(g.FusedMatMul(q, k, false, true, 1), bias) // [B,h,Q,L]
 	p := g.drop(probabilities, g.Softmax(scores, -1))
 	out := g.Transpose(g.MatMul(p, v), 0, 2, 1, 3) // [B,Q,h,d_kv]
-	return g.linear(g.ReshapeTo(out, 0, 0, int64(g.cfg.NumHeads*g.cfg.DKV)), name+".o.weight")
+	return g.linear(g.ReshapeTo(out, 0, 0, int64(g.Config.NumHeads*g.Config.DKV)), name+".o.weight")
 }
 
 // keysValues returns what x [B,L,d] offers to an attention: keys and values
@@ -25,7 +25,7 @@ func (g *t5) keysValues(x, name string) (k, v string) {
 
 // heads splits the last axis into heads: [B,L,h·d_kv] becomes [B,h,L,d_kv].
 func (g *t5) heads(x string) string {
-	x = g.ReshapeTo(x, 0, 0, int64(g.cfg.NumHeads), int64(g.cfg.DKV))
+	x = g.ReshapeTo(x, 0, 0, int64(g.Config.NumHeads), int64(g.Config.DKV))
 	return g.Transpose(x, 0, 2, 1, 3)
 }
 
@@ -37,9 +37,9 @@ func (g *t5) feedForward(x string, layer int, stack, name string) string {
 	g.at(stack, layer, prompt.FeedForward)
 	n := g.norm(x, name+".layer_norm.weight")
 	name += ".DenseReluDense"
-	act := activations[g.cfg.Activation]
+	act := activations[g.Config.Activation]
 	var h string
-	if g.cfg.Gated {
+	if g.Config.Gated {
 		h = g.Mul(act(g, g.linear(n, name+".wi_0.weight")), g.linear(n, name+".wi_1.weight"))
 	} else {
 		h = act(g, g.linear(n, name+".wi.weight"))

@@ -29,16 +29,13 @@ const (
 	DropoutCross       = "dropout.cross"        // [decoder layers,B,h,1,P+S]
 )
 
-// dropout counts the sites met so far, by input name.
-type dropout struct{ next map[string]int64 }
-
 // addDropout declares the inputs for an encoder that sees keys positions.
 func (g *t5) addDropout(keys onnx.Dim) {
-	c := g.cfg
+	c := g.Config
 	layers, decoders := int64(c.NumLayers), int64(c.NumDecoderLayers)
 	heads := onnx.Size(int64(c.NumHeads))
 	b, one := onnx.Sym("B"), onnx.Size(1)
-	g.dropout = &dropout{next: map[string]int64{}}
+	g.sites = map[string]int64{}
 	g.Input(DropoutHidden, onnx.Float32, onnx.Size(HiddenSites(c.NumLayers, c.NumDecoderLayers)), b, one, onnx.Size(int64(c.DModel)))
 	g.Input(DropoutFeedForward, onnx.Float32, onnx.Size(layers+decoders), b, one, onnx.Size(int64(c.DFF)))
 	g.Input(DropoutEncoder, onnx.Float32, onnx.Size(layers), b, heads, one, keys)
@@ -54,7 +51,7 @@ func HiddenSites(layers, decoderLayers int) int64 {
 
 // drop multiplies x by the mask of the next site of its kind.
 func (g *t5) drop(k kind, x string) string {
-	if g.dropout == nil {
+	if g.sites == nil {
 		return x
 	}
 	input := DropoutHidden
@@ -68,8 +65,8 @@ func (g *t5) drop(k kind, x string) string {
 	case k == probabilities:
 		input = DropoutDecoder
 	}
-	i := g.dropout.next[input]
-	g.dropout.next[input]++
+	i := g.sites[input]
+	g.sites[input]++
 	mask := g.Gather(input, g.Int(i), 0)
 	if g.row != "" && g.site.Stack == "decoder" {
 		mask = g.Gather(mask, g.row, 0) // all candidates of a row share its masks

@@ -263,6 +263,14 @@ func TestStandard(t *testing.T) {
 			out := orttest.Run(t, m, in)
 			close(t, "loss", out["loss"], g.want("loss.mean"))
 			close(t, "grad.prompts", out["grad.prompts"], g.want("grad.mean"))
+
+			g.spec.Method = nil // nothing to differentiate, and standard all the same
+			if m, err = Train(g.spec); err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Opset) != 1 {
+				t.Errorf("a graph without trainables uses operator sets %v", m.Opset)
+			}
 		})
 	}
 }

@@ -34,7 +34,7 @@ func Train(spec Spec) (*onnx.Model, error) {
 		labels := g.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
 		loss = g.loss(g.teacherForced(states, mask, labels, ""), labels)
 	}
-	forward, err := g.finish()
+	m, err := g.finish()
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +45,10 @@ func Train(spec Spec) (*onnx.Model, error) {
 	if spec.Embeds {
 		wrt = []string{"inputs_embeds"}
 	}
-	if len(wrt) == 0 {
-		return forward, nil
-	}
-	m, err := grad.Reverse(forward, loss, wrt)
-	if err != nil {
-		return nil, fmt.Errorf("exporting graph train: %w", err)
+	if len(wrt) > 0 {
+		if m, err = grad.Reverse(m, loss, wrt); err != nil {
+			return nil, fmt.Errorf("exporting graph train: %w", err)
+		}
 	}
 	if standard {
 		return Lower(m)
@@ -135,7 +133,7 @@ func Decode(spec Spec) (*onnx.Model, error) {
 	}
 	g.at("decoder", -1, "")
 	b, l, e := onnx.Sym("B"), onnx.Sym("L"), onnx.Sym("E")
-	h, dkv := onnx.Size(int64(g.cfg.NumHeads)), onnx.Size(int64(g.cfg.DKV))
+	h, dkv := onnx.Size(int64(g.Config.NumHeads)), onnx.Size(int64(g.Config.DKV))
 
 	in := decoderInput{ids: g.Input("input_ids", onnx.Int64, b, onnx.Size(1))}
 	if m := g.Method; m.LayerInput != nil || m.KeysValues != nil || m.Hidden != nil || m.Weight != nil {
@@ -144,8 +142,8 @@ func Decode(spec Spec) (*onnx.Model, error) {
 	mask := g.Input("encoder_mask", onnx.Float32, b, e)
 	pastMask := g.Input("past_mask", onnx.Float32, b, l)
 	beam := g.Input("beam_index", onnx.Int64, b)
-	pastKeys, pastValues := make([]string, g.cfg.NumDecoderLayers), make([]string, g.cfg.NumDecoderLayers)
-	for i := range g.cfg.NumDecoderLayers {
+	pastKeys, pastValues := make([]string, g.Config.NumDecoderLayers), make([]string, g.Config.NumDecoderLayers)
+	for i := range g.Config.NumDecoderLayers {
 		in.crossKeys = append(in.crossKeys, g.Input(fmt.Sprintf("cross.%d.key", i), onnx.Float32, b, h, e, dkv))
 		in.crossValues = append(in.crossValues, g.Input(fmt.Sprintf("cross.%d.value", i), onnx.Float32, b, h, e, dkv))
 		pastKeys[i] = g.Input(fmt.Sprintf("past.%d.key", i), onnx.Float32, b, h, l, dkv)

@@ -12,10 +12,10 @@ import (
 func (g *t5) logits(states string) string {
 	g.at("head", -1, "")
 	alpha := 1.0
-	if g.cfg.ScaleDecoderOutputs {
-		alpha = 1 / math.Sqrt(float64(g.cfg.DModel))
+	if g.Config.ScaleDecoderOutputs {
+		alpha = 1 / math.Sqrt(float64(g.Config.DModel))
 	}
-	return g.FusedMatMul(states, g.weight(g.cfg.HeadName()), false, true, alpha)
+	return g.FusedMatMul(states, g.weight(g.Config.HeadName()), false, true, alpha)
 }
 
 // tokenScores is what a teacher-forced pass says of labels [B,T]; where a

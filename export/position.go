@@ -48,9 +48,9 @@ func distanceBuckets(buckets, maxDistance int, bidirectional bool) []int64 {
 // positionBias returns the bias [1,h,Q,L] of a stack for query and key
 // positions given as int64 vectors.
 func (g *t5) positionBias(table, queries, keys string, bidirectional bool) string {
-	m := int64(g.cfg.MaxDistance)
+	m := int64(g.Config.MaxDistance)
 	buckets := g.Const(onnx.Longs("", []int64{2*m + 1},
-		distanceBuckets(g.cfg.NumBuckets, g.cfg.MaxDistance, bidirectional)))
+		distanceBuckets(g.Config.NumBuckets, g.Config.MaxDistance, bidirectional)))
 	distance := g.Sub(g.Unsqueeze(keys, 0), g.Unsqueeze(queries, 1)) // [Q,L]
 	clipped := g.Min(g.Max(distance, g.Int(-m)), g.Int(m))
 	index := g.Gather(buckets, g.Add(clipped, g.Int(m)), 0)

@@ -41,13 +41,11 @@ type Spec struct {
 type t5 struct {
 	*onnx.Builder
 	Spec
-	cfg     models.Config
-	site    prompt.Site
-	loaded  map[string]string // weights by Hugging Face name
-	folder  string            // where the weights' files lie
-	index   map[string]string // position bucket tables
-	dropout *dropout          // nil when the graph has none
-	row     string            // the encoder row of each decoder row, "" when they are the same
+	site   prompt.Site
+	loaded map[string]string // weights by Hugging Face name
+	folder string            // where the weights' files lie
+	sites  map[string]int64  // dropout sites met so far by input, nil when the graph has none
+	row    string            // the encoder row of each decoder row, "" when they are the same
 }
 
 // newGraph starts a graph of the given name.
@@ -67,9 +65,7 @@ func newGraph(name string, spec Spec) (*t5, error) {
 	g := &t5{
 		Builder: onnx.NewBuilder(onnx.NewModel(name)),
 		Spec:    spec,
-		cfg:     spec.Config,
 		loaded:  map[string]string{},
-		index:   map[string]string{},
 	}
 	g.site = prompt.Site{B: g.Builder, Layer: -1}
 	return g, nil
@@ -134,7 +130,7 @@ func (g *t5) linear(x, name string) string {
 
 // norm returns T5's layer norm of x: no mean is subtracted and no bias added.
 func (g *t5) norm(x, name string) string {
-	y, _ := g.RMSNorm(x, g.weight(name), g.cfg.LayerNormEpsilon)
+	y, _ := g.RMSNorm(x, g.weight(name), g.Config.LayerNormEpsilon)
 	return y
 }
 

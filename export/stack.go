@@ -23,7 +23,7 @@ func (g *t5) encoder() (states, mask string) {
 	bias := g.layerBias("encoder", func(table string) string {
 		return g.Add(g.positionBias(table, positions, positions, true), padding) // [B,h,E,E]
 	})
-	for i := range g.cfg.NumLayers {
+	for i := range g.Config.NumLayers {
 		layer := fmt.Sprintf("encoder.block.%d.layer", i)
 		x = g.layerInput("encoder", i, x)
 		x = g.selfAttention("encoder", i, layer+".0", x, func(k, v string) (string, string, string) { return k, v, bias(i) })
@@ -35,7 +35,7 @@ func (g *t5) encoder() (states, mask string) {
 
 // encoderInput returns the embedded input [B,E,d] and its mask [B,E].
 func (g *t5) encoderInput() (emb, mask string) {
-	b, s, d := onnx.Sym("B"), onnx.Sym("S"), onnx.Size(int64(g.cfg.DModel))
+	b, s, d := onnx.Sym("B"), onnx.Sym("S"), onnx.Size(int64(g.Config.DModel))
 	if g.Embeds {
 		e := onnx.Sym("P").Plus(s)
 		emb = g.Input("inputs_embeds", onnx.Float32, b, e, d)
@@ -91,7 +91,7 @@ func (g *t5) selfAttention(stack string, i int, name, x string, join func(k, v s
 // crossKeysValues returns, for each decoder layer, the keys and values that it
 // takes from the encoder's states [B,E,d].
 func (g *t5) crossKeysValues(states string) (k, v []string) {
-	for i := range g.cfg.NumDecoderLayers {
+	for i := range g.Config.NumDecoderLayers {
 		g.at("decoder", i, prompt.CrossAttention)
 		ki, vi := g.keysValues(states, fmt.Sprintf("decoder.block.%d.layer.1.EncDecAttention", i))
 		k, v = append(k, ki), append(v, vi)
@@ -118,7 +118,7 @@ type decoderInput struct {
 func (g *t5) decoder(in decoderInput) string {
 	g.at("decoder", -1, "")
 	x := g.drop(hidden, g.Gather(g.weight("shared.weight"), in.ids, 0))
-	for i := range g.cfg.NumDecoderLayers {
+	for i := range g.Config.NumDecoderLayers {
 		layer := fmt.Sprintf("decoder.block.%d.layer", i)
 		x = g.layerInput("decoder", i, x)
 		x = g.selfAttention("decoder", i, layer+".0", x, func(k, v string) (string, string, string) {
@@ -152,7 +152,7 @@ func (g *t5) causalBias(ids string) func(layer int) string {
 func (g *t5) layerBias(stack string, build func(table string) string) func(layer int) string {
 	made := map[int]string{}
 	return func(layer int) string {
-		if !g.cfg.PerLayerBias {
+		if !g.Config.PerLayerBias {
 			layer = 0
 		}
 		if made[layer] == "" {
@@ -166,7 +166,7 @@ func (g *t5) layerBias(stack string, build func(table string) string) func(layer
 // token, then all labels but the last; −100 becomes padding
 // (modeling_t5.py, _shift_right).
 func (g *t5) shiftRight(labels string) string {
-	ids := g.Where(g.Less(labels, g.Int(0)), g.Int(int64(g.cfg.PadID)), labels)
-	start := g.Fill(g.Concat(0, g.SizesOf(labels, 0, 1), g.Ints(1)), float64(g.cfg.DecoderStartID), onnx.Int64)
+	ids := g.Where(g.Less(labels, g.Int(0)), g.Int(int64(g.Config.PadID)), labels)
+	start := g.Fill(g.Concat(0, g.SizesOf(labels, 0, 1), g.Ints(1)), float64(g.Config.DecoderStartID), onnx.Int64)
 	return g.Slice(g.Concat(1, start, ids), g.Ints(0), g.SizesOf(labels, 1, 2), 1)
 }

@@ -20,12 +20,11 @@ type Rand struct {
 }
 
 // The first step of a path says what the numbers are for, so that no two uses
-// of one seed share them.
+// of one seed share them. Which numbers they are does not matter, but runs of
+// before replay only if they stay. (The order of the rows is package tasks'.)
 const (
-	StreamInit    uint64 = iota + 1 // initial prompts
-	StreamOrder                     // order of the training examples
-	StreamDropout                   // dropout masks
-	StreamSplit                     // which examples are held out
+	StreamInit    uint64 = 1 // initial prompts
+	StreamDropout uint64 = 3 // dropout masks
 )
 
 // NewRand returns the generator of a seed and a path of numbers. Different

@@ -3,6 +3,7 @@ package tune
 import (
 	"fmt"
 
+	"softprompt/grad"
 	"softprompt/onnx"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
@@ -61,7 +62,7 @@ func (b *Bank) add(t prompt.Trainable, prompts []*prompt.Prompt) error {
 		return err
 	}
 	b.values[t.Input] = values
-	if b.grads["grad."+t.Input], err = ort.NewTensor(onnx.Float32, full...); err != nil {
+	if b.grads[grad.Prefix+t.Input], err = ort.NewTensor(onnx.Float32, full...); err != nil {
 		return err
 	}
 	each := 1
@@ -127,7 +128,7 @@ func (b *Bank) Prompt(k int) []prompt.Tensor {
 func (b *Bank) Tensors() (values, grads [][]float32) {
 	for _, t := range b.method.Trainables {
 		values = append(values, b.values[t.Input].Float32s())
-		grads = append(grads, b.grads["grad."+t.Input].Float32s())
+		grads = append(grads, b.grads[grad.Prefix+t.Input].Float32s())
 	}
 	return values, grads
 }

@@ -2,6 +2,7 @@ package tune
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"softprompt/onnx/ort"
@@ -76,9 +77,7 @@ func (u *setup) timeSteps(ctx context.Context, bank *Bank) (time.Duration, error
 		if i == 1 {
 			began = time.Now()
 		}
-		rows := seq.at(i)
-		for at := 0; at < len(rows); at += u.settings.MicroBatch {
-			part := rows[at:min(at+u.settings.MicroBatch, len(rows))]
+		for part := range slices.Chunk(seq.at(i), u.settings.MicroBatch) {
 			opts := StepOptions{Weight: 1, Judge: u.judge, Dropout: &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}}}
 			if _, err := u.frozen.Step(ctx, bank, part, opts); err != nil {
 				return 0, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"softprompt/grad"
@@ -137,8 +138,7 @@ func (t *trainer) step(ctx context.Context) error {
 	values, grads := t.bank.Tensors()
 	total := make([][]float32, len(grads))
 	var now sums
-	for at := 0; at < len(rows); at += t.settings.MicroBatch {
-		part := rows[at:min(at+t.settings.MicroBatch, len(rows))]
+	for part := range slices.Chunk(rows, t.settings.MicroBatch) {
 		res, err := t.frozen.Step(ctx, t.bank, part, opts)
 		if err != nil {
 			return err
