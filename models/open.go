@@ -27,12 +27,16 @@ type Options struct {
 // Model is an opened model: checked configuration and mapped weights. Its
 // methods may be called by many goroutines, but none during or after Close.
 type Model struct {
-	Ref        string // as given to Open
-	Name       string // tiny, or the folder's name
-	Revision   string // of tiny: its content's; empty for a folder
-	Dir        string // the folder that holds the files
-	Config     Config
-	Checkpoint *Checkpoint // as it lies on disk, in its own precision
+	Ref      string // as given to Open
+	Name     string // tiny, or the folder's name
+	Revision string // of tiny: its content's; empty for a folder
+	Dir      string // the folder that holds the files
+	Files    Files  // which files those are
+	Config   Config
+	// Checkpoint has the weights as they lie on disk, in their own precision.
+	// It is nil if the model is exported ONNX, until its weights are recovered:
+	// export.Open does that, and so serves every kind of model.
+	Checkpoint *Checkpoint
 
 	cache string
 	log   *slog.Logger
@@ -117,14 +121,17 @@ func (m *Model) resolve(ctx context.Context) error {
 
 // load reads the configuration and maps the weights.
 func (m *Model) load() error {
-	weights, err := findWeights(m.Dir)
+	names, err := list(m.Dir)
 	if err != nil {
 		return err
+	}
+	if m.Files, err = ChooseFiles(names); err != nil {
+		return fmt.Errorf("in %s: %w", m.Dir, err)
 	}
 	path := filepath.Join(m.Dir, "config.json")
 	data, err := readWhole(path, indexLimit)
 	if err != nil {
-		return hint.Wrap(fmt.Errorf("reading the configuration: %w", err), "a model's folder holds config.json, model.safetensors and tokenizer.json")
+		return hint.Wrap(fmt.Errorf("reading the configuration: %w", err), "a model's folder holds config.json, its weights and its tokenizer")
 	}
 	if m.Config, err = ParseConfig(data); err != nil {
 		err = fmt.Errorf("reading %s: %w", path, err)
@@ -133,37 +140,50 @@ func (m *Model) load() error {
 		}
 		return err
 	}
-	if m.Checkpoint, err = OpenSafetensors(weights); err != nil {
+	if m.Files.Format == ONNX {
+		return nil // until Adopt
+	}
+	ck, err := opens[m.Files.Format](m.path(m.Files.Weights[0]))
+	if err != nil {
 		return err
 	}
-	settle(&m.Config, m.Checkpoint)
-	return CheckWeights(m.Config, m.Checkpoint)
+	return m.Adopt(ck)
 }
 
-// otherWeights says what to do with a folder that has weights of another kind.
-var otherWeights = []struct{ pattern, what, advice string }{
-	{"pytorch_model*.bin*", "PyTorch weights", "convert them once: python -c \"import sys, transformers as t; t.T5ForConditionalGeneration.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" DIR"},
-	{"*.onnx", "an exported ONNX model", "get the model's safetensors; ONNX files cannot be tuned on yet"},
-	{"onnx/*.onnx", "an exported ONNX model", "get the model's safetensors; ONNX files cannot be tuned on yet"},
-	{"adapter_model.*", "an adapter", "give the folder of the base model that the adapter was made for"},
-	{"tf_model.h5", "TensorFlow weights", "get the model's safetensors"},
-	{"flax_model.msgpack", "Flax weights", "get the model's safetensors"},
+// path returns where a file of the model lies.
+func (m *Model) path(name string) string { return filepath.Join(m.Dir, filepath.FromSlash(name)) }
+
+// Adopt gives the model its weights, checks them and settles what the
+// configuration leaves open. Open does it for a model that has a checkpoint;
+// who recovers the weights of an exported ONNX model calls it himself. The
+// model closes the checkpoint, also when it does not fit.
+func (m *Model) Adopt(ck *Checkpoint) error {
+	m.Checkpoint = ck
+	settle(&m.Config, ck)
+	return CheckWeights(m.Config, ck)
 }
 
-// findWeights returns the safetensors file or index of a model's folder.
-func findWeights(dir string) (string, error) {
-	for _, name := range []string{"model.safetensors", "model.safetensors.index.json"} {
-		path := filepath.Join(dir, name)
-		if _, err := os.Lstat(path); err == nil {
-			return path, nil
+// list returns the names of a folder's files and of those in its folder onnx,
+// slash-separated.
+func list(dir string) ([]string, error) {
+	var names []string
+	for _, sub := range onnxFolders {
+		entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(sub)))
+		if err != nil && (sub == "" || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !e.IsDir() {
+				names = append(names, sub+e.Name())
+			}
 		}
 	}
-	for _, other := range otherWeights {
-		if found, _ := filepath.Glob(filepath.Join(dir, filepath.FromSlash(other.pattern))); len(found) > 0 {
-			return "", hint.Wrap(fmt.Errorf("%s has no model.safetensors, only %s (%s)", dir, other.what, filepath.Base(found[0])), "%s", other.advice)
-		}
-	}
-	return "", hint.Wrap(fmt.Errorf("%s has no model.safetensors", dir), "a model's folder holds config.json, model.safetensors and tokenizer.json")
+	return names, nil
+}
+
+// opens has the reader of each format of checkpoint.
+var opens = map[Format]func(path string) (*Checkpoint, error){
+	Safetensors: OpenSafetensors,
 }
 
 // Tokenizer returns the model's tokenizer, loaded on the first call. The
