@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/ort"
 	"softprompt/prompt/tune"
@@ -76,7 +77,7 @@ func (c *doctorCmd) check(ctx context.Context, ui *tui, report func(name, format
 		return err
 	}
 	report("cache", "%s", cache)
-	m, err := models.Open(ctx, "tiny", models.Options{Log: ui.log})
+	m, err := export.Open(ctx, "tiny", models.Options{Log: ui.log})
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 	if baked != nil && c.Inputs == "embeds" {
 		return usagef("--inputs embeds leaves the prompt to the caller: give the model in place of the prompt")
 	}
-	m, err := models.Open(ctx, ref, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, ref, models.Options{Log: ui.log})
 	if err != nil {
 		return err
 	}
@@ -71,10 +71,11 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 		}
 		method = baked.Method
 	}
-	spec := export.Spec{Config: m.Config, Embeds: c.Inputs == "embeds", Standard: c.Ops == "standard", Dropout: c.Dropout, ZLoss: c.ZLoss}
-	if spec.Weights, err = m.Float32File(ctx); err != nil {
+	spec, err := m.Spec(ctx)
+	if err != nil {
 		return err
 	}
+	spec.Embeds, spec.Standard, spec.Dropout, spec.ZLoss = c.Inputs == "embeds", c.Ops == "standard", c.Dropout, c.ZLoss
 	if method != "none" && !spec.Embeds {
 		if spec.Method, err = tune.NewMethod(method, m.Config); err != nil {
 			return err
@@ -92,7 +93,7 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 		}
 		made = append(made, g)
 	}
-	if err := export.WriteFolder(ctx, c.Out, m, made...); err != nil {
+	if err := export.WriteFolder(ctx, c.Out, m.Model, made...); err != nil {
 		return err
 	}
 	if baked != nil { // what the graphs do not say: the template, the label words

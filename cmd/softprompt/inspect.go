@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/prompt"
@@ -96,7 +97,7 @@ func (c *inspectCmd) words(ctx context.Context, ui *tui, p *prompt.Prompt, rows 
 			return err
 		}
 	}
-	m, err := models.Open(ctx, ref, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, ref, models.Options{Log: ui.log})
 	if err != nil {
 		return err
 	}

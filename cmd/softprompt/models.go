@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"softprompt/export"
 	"softprompt/models"
 )
 
@@ -38,7 +39,7 @@ type model struct {
 
 // describe opens a model and reads off its sizes.
 func describe(ctx context.Context, ui *tui, ref string) (model, error) {
-	m, err := models.Open(ctx, ref, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, ref, models.Options{Log: ui.log})
 	if err != nil {
 		return model{}, err
 	}

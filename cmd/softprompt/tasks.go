@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/tasks"
 )
@@ -86,7 +87,7 @@ func (c *tasksShowCmd) Run(ctx context.Context, ui *tui) error {
 	if err != nil {
 		return err
 	}
-	m, err := models.Open(ctx, c.Model, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, c.Model, models.Options{Log: ui.log})
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (c *tasksShowCmd) Run(ctx context.Context, ui *tui) error {
 }
 
 // countTokens measures the inputs of examples.
-func countTokens(m *models.Model, examples []tasks.Example, limit int) (tokenCounts, error) {
+func countTokens(m *export.Model, examples []tasks.Example, limit int) (tokenCounts, error) {
 	n := tokenCounts{Model: m.Name, Limit: limit}
 	tok, err := m.Tokenizer()
 	if err != nil || len(examples) == 0 {

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/tasks"
 )
@@ -286,7 +287,7 @@ func TestSettled(t *testing.T) {
 // TestFreezeRefuses what a model cannot be run under.
 func TestFreezeRefuses(t *testing.T) {
 	ctx := context.Background()
-	m, err := models.Open(ctx, "tiny", models.Options{CacheDir: cache()})
+	m, err := export.Open(ctx, "tiny", models.Options{CacheDir: cache()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func methodNames() []string { return slices.Sorted(maps.Keys(methods)) }
 // graphs, made when first asked for. All sessions share the weights, which
 // stay in their files.
 type Frozen struct {
-	Model *models.Model
+	Model *export.Model
 	// Tokenizer is nil if the model was frozen with NoTokenizer.
 	Tokenizer *models.Tokenizer
 	// Method is nil for the model as it is.
@@ -86,7 +86,7 @@ type FreezeOptions struct {
 
 // Freeze prepares a model to be run under a method. The caller closes it, and
 // the model after it.
-func Freeze(ctx context.Context, rt *ort.Runtime, m *models.Model, opts FreezeOptions) (*Frozen, error) {
+func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOptions) (*Frozen, error) {
 	var tok *models.Tokenizer
 	var err error
 	if !opts.NoTokenizer {
@@ -94,15 +94,16 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *models.Model, opts FreezeOp
 			return nil, err
 		}
 	}
-	weights, err := m.Float32File(ctx)
+	spec, err := m.Spec(ctx)
 	if err != nil {
 		return nil, err
 	}
+	spec.Dropout, spec.ZLoss, spec.Rank = opts.Dropout, opts.ZLoss, opts.Rank
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
 		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true},
-		spec:     export.Spec{Config: m.Config, Weights: weights, Dropout: opts.Dropout, ZLoss: opts.ZLoss, Rank: opts.Rank},
+		spec:     spec,
 		sessions: map[graph]*ort.Session{},
 	}
 	if opts.Method != "" {

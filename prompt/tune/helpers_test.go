@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/ort"
 	"softprompt/onnx/ort/orttest"
@@ -79,7 +80,7 @@ func smallRun(t *testing.T) Settings {
 func freezeTiny(t *testing.T, opts FreezeOptions) *Frozen {
 	t.Helper()
 	ctx := context.Background()
-	m, err := models.Open(ctx, "tiny", models.Options{CacheDir: cache()})
+	m, err := export.Open(ctx, "tiny", models.Options{CacheDir: cache()})
 	if err != nil {
 		t.Fatal(err)
 	}

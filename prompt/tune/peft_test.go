@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"softprompt/export"
 	"softprompt/grad"
 	"softprompt/models"
 	"softprompt/onnx"
@@ -35,7 +36,7 @@ func followPEFT(t *testing.T, name, ref string) {
 		t.Fatal(err)
 	}
 	defer golden.Close()
-	m, err := models.Open(ctx, ref, models.Options{CacheDir: cache()})
+	m, err := export.Open(ctx, ref, models.Options{CacheDir: cache()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
@@ -54,7 +55,7 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 			return nil, err
 		}
 	}
-	m, err := models.Open(ctx, ref, models.Options{CacheDir: opts.Cache, Log: opts.Log})
+	m, err := export.Open(ctx, ref, models.Options{CacheDir: opts.Cache, Log: opts.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
@@ -112,7 +113,7 @@ func TestPredictorRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := models.Open(ctx, "../../export/testdata/golden/v1_0-2x2", models.Options{CacheDir: cache()})
+	other, err := export.Open(ctx, "../../export/testdata/golden/v1_0-2x2", models.Options{CacheDir: cache()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
@@ -17,7 +18,7 @@ import (
 type setup struct {
 	settings   Settings
 	task       *tasks.Task
-	model      *models.Model
+	model      *export.Model
 	frozen     *Frozen
 	judge      *Judge
 	rows, held []Row
@@ -43,7 +44,7 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if err != nil {
 		return nil, err
 	}
-	if u.model, err = models.Open(ctx, s.Model, models.Options{CacheDir: opts.Cache, Log: opts.Log}); err != nil {
+	if u.model, err = export.Open(ctx, s.Model, models.Options{CacheDir: opts.Cache, Log: opts.Log}); err != nil {
 		return nil, err
 	}
 	defer func() {

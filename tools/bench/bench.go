@@ -229,15 +229,16 @@ func stepWork(ctx context.Context, dir string, s shape) (parameters int64, w wor
 // trainGraph returns the graph of a model's training step, for its nodes: its
 // weights are not there to be read.
 func trainGraph(ctx context.Context, dir string, dropout bool) (parameters int64, g *onnx.Model, err error) {
-	m, err := models.Open(ctx, dir, models.Options{})
+	m, err := export.Open(ctx, dir, models.Options{})
 	if err != nil {
 		return 0, nil, err
 	}
 	defer m.Close()
-	weights, err := m.Float32File(ctx)
+	spec, err := m.Spec(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
-	g, err = export.Train(export.Spec{Config: m.Config, Weights: weights, Method: prompt.PromptTuning(m.Config.DModel), Dropout: dropout})
+	spec.Method, spec.Dropout = prompt.PromptTuning(m.Config.DModel), dropout
+	g, err = export.Train(spec)
 	return m.Parameters(), g, err
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"softprompt/export"
 	"softprompt/grad"
 	"softprompt/models"
 	"softprompt/onnx/ort"
@@ -58,7 +59,7 @@ func stepMain(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 // trainer trains a prompt as package tune does, on batches from a file.
 type trainer struct {
 	rt        *ort.Runtime
-	model     *models.Model
+	model     *export.Model
 	frozen    *tune.Frozen
 	bank      *tune.Bank
 	optimizer *grad.Optimizer
@@ -77,7 +78,7 @@ func newTrainer(ctx context.Context, dir string, threads int, optimizer string, 
 	if t.rt, err = ort.Open(ort.Options{}); err != nil {
 		return nil, err
 	}
-	if t.model, err = models.Open(ctx, dir, models.Options{}); err != nil {
+	if t.model, err = export.Open(ctx, dir, models.Options{}); err != nil {
 		return nil, err
 	}
 	t.frozen, err = tune.Freeze(ctx, t.rt, t.model, tune.FreezeOptions{
