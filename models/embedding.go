@@ -25,12 +25,12 @@ func (m *Model) Embedding() (row func(id int) []float32, rows int, err error) {
 	}, rows, nil
 }
 
-// Parameters returns how many numbers the model consists of, each counted
-// once.
-func (m *Model) Parameters() int64 {
+// Parameters returns how many numbers a model of this configuration consists
+// of, each counted once.
+func (c Config) Parameters() int64 {
 	var n int64
-	for _, w := range WeightShapes(m.Config) {
-		if w.Name == headName && m.Config.TieWordEmbeddings {
+	for _, w := range WeightShapes(c) {
+		if w.Name == headName && c.TieWordEmbeddings {
 			continue
 		}
 		size := int64(1)

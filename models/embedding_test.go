@@ -51,7 +51,7 @@ func TestParameters(t *testing.T) {
 		2_849_757_184:  v11(24, 2048, 5120, 32),
 		11_135_332_352: v11(24, 4096, 10240, 64),
 	} {
-		if got := (&Model{Config: c}).Parameters(); got != want {
+		if got := c.Parameters(); got != want {
 			t.Errorf("d_model %d: %d parameters, want %d", c.DModel, got, want)
 		}
 	}
@@ -65,7 +65,7 @@ func TestParameters(t *testing.T) {
 		info, _ := m.Checkpoint.Lookup(name)
 		n += info.Elements()
 	}
-	if got := m.Parameters(); got != n {
+	if got := m.Config.Parameters(); got != n {
 		t.Errorf("tiny: %d parameters, its file has %d", got, n)
 	}
 }

@@ -64,8 +64,8 @@ func TestEmbeddingTypes(t *testing.T) {
 
 // TestTiedParameters counts a head that is the embedding once.
 func TestTiedParameters(t *testing.T) {
-	own := (&Model{Config: mustConfig(t, smallConfig(nil))}).Parameters()
-	tied := (&Model{Config: mustConfig(t, smallConfig(map[string]any{"tie_word_embeddings": true}))}).Parameters()
+	own := mustConfig(t, smallConfig(nil)).Parameters()
+	tied := mustConfig(t, smallConfig(map[string]any{"tie_word_embeddings": true})).Parameters()
 	if own-tied != 8192*16 {
 		t.Errorf("%d parameters, tied %d: the head has %d", own, tied, own-tied)
 	}

@@ -82,7 +82,7 @@ func (c *doctorCmd) check(ctx context.Context, ui *tui, report func(name, format
 		return err
 	}
 	defer m.Close()
-	report("model", "%s, %s parameters", m.Name, count(m.Parameters()))
+	report("model", "%s, %s parameters", m.Name, count(m.Config.Parameters()))
 	tok, err := m.Tokenizer()
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func describe(ctx context.Context, ui *tui, ref string) (model, error) {
 	embedding, _ := m.Checkpoint.Lookup("shared.weight")
 	c := m.Config
 	return model{
-		Name: m.Name, Revision: m.Revision, Folder: m.Dir, Type: c.ModelType, Parameters: m.Parameters(),
+		Name: m.Name, Revision: m.Revision, Folder: m.Dir, Type: c.ModelType, Parameters: m.Config.Parameters(),
 		DModel: c.DModel, DFF: c.DFF, DKV: c.DKV, Heads: c.NumHeads, Layers: c.NumLayers, DecoderLayers: c.NumDecoderLayers,
 		Vocabulary: c.VocabSize, Words: tok.VocabSize(), Activation: c.Activation, Gated: c.Gated, Tied: c.TieWordEmbeddings,
 		Weights: string(embedding.DType), Fingerprint: fp.String(), TokenizerHash: tok.Hash(),

@@ -44,7 +44,7 @@ func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*P
 	p := &Plan{
 		Settings: s, TrainRows: len(u.rows), HeldOut: len(u.held), Validation: len(u.validation),
 		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(u.rows)),
-		Tuned:  tuned(u.start.Tensors), Frozen: u.model.Parameters(),
+		Tuned:  tuned(u.start.Tensors), Frozen: u.model.Config.Parameters(),
 	}
 	for _, r := range u.rows {
 		p.LongestIn = max(p.LongestIn, len(r.IDs))

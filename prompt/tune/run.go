@@ -140,7 +140,7 @@ func (u *setup) run(ctx context.Context, st *state, opts Options) (*Result, erro
 	}
 	return &Result{
 		Settings: u.settings, Steps: t.Step, BestStep: t.Best.Step, HeldOut: t.Best.Score, Validation: *cmp,
-		Tuned: tuned(t.bestTensors), Frozen: u.model.Parameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
+		Tuned: tuned(t.bestTensors), Frozen: u.model.Config.Parameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
 	}, nil
 }
 

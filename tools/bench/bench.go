@@ -240,5 +240,5 @@ func trainGraph(ctx context.Context, dir string, dropout bool) (parameters int64
 	}
 	spec.Method, spec.Dropout = prompt.PromptTuning(m.Config.DModel), dropout
 	g, err = export.Train(spec)
-	return m.Parameters(), g, err
+	return m.Config.Parameters(), g, err
 }
