@@ -102,17 +102,15 @@ func TestOpenBrokenFolder(t *testing.T) {
 			path := filepath.Join(dir, "model.safetensors")
 			write(t, path, read(t, path)[:100_000])
 		}, []string{"model.safetensors", "of which there are", "hint:download"}},
-		{"no weights", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "model.safetensors")) }, []string{"has no model.safetensors", "hint:folder holds"}},
-		{"only .bin", rename("pytorch_model.bin"), []string{"only PyTorch weights (pytorch_model.bin)", "hint:convert"}},
-		{"only .bin shards", rename("pytorch_model-00001-of-00002.bin"), []string{"PyTorch weights", "hint:convert"}},
-		{"only ONNX", rename("encoder_model.onnx"), []string{"exported ONNX model (encoder_model.onnx)", "hint:safetensors"}},
-		{"only TensorFlow", rename("tf_model.h5"), []string{"TensorFlow", "hint:safetensors"}},
-		{"an adapter", rename("adapter_model.safetensors"), []string{"an adapter", "hint:base model"}},
+		{"no weights", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "model.safetensors")) }, []string{"no model.safetensors, pytorch_model.bin or", "hint:folder holds"}},
+		{"half an ONNX model", rename("encoder_model.onnx"), []string{"part of an exported ONNX model (encoder_model.onnx)", "hint:decoder_model.onnx"}},
+		{"only TensorFlow", rename("tf_model.h5"), []string{"TensorFlow weights (tf_model.h5)", "hint:safetensors"}},
+		{"an adapter", rename("adapter_model.safetensors"), []string{"an adapter (adapter_model.safetensors)", "hint:base model"}},
 		{"a folder for weights", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "model.safetensors")
 			os.Remove(path)
 			os.Mkdir(path, 0o755)
-		}, []string{"not a regular file"}},
+		}, []string{"no model.safetensors"}},
 		{"a dangling link for weights", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "model.safetensors")
 			os.Remove(path)
