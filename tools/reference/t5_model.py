@@ -8,13 +8,21 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import T5ForConditionalGeneration, logging
+from transformers import MT5ForConditionalGeneration, T5ForConditionalGeneration, UMT5ForConditionalGeneration, logging
+from transformers.models.mt5.modeling_mt5 import MT5LayerNorm
 from transformers.models.t5.modeling_t5 import T5LayerNorm
+from transformers.models.umt5.modeling_umt5 import UMT5LayerNorm
 
 logging.disable_progress_bar()
 logging.set_verbosity_error()
 
-# What transformers assumes where config.json is silent (T5Config).
+CLASSES = {
+    "t5": T5ForConditionalGeneration,
+    "mt5": MT5ForConditionalGeneration,
+    "umt5": UMT5ForConditionalGeneration,
+}
+
+# What transformers assumes where config.json is silent (T5Config; MT5Config and UMT5Config in OTHER_DEFAULTS).
 DEFAULTS = {
     "feed_forward_proj": "relu",
     "relative_attention_num_buckets": 32,
@@ -22,6 +30,7 @@ DEFAULTS = {
     "layer_norm_epsilon": 1e-6,
     "tie_word_embeddings": True,
 }
+OTHER_DEFAULTS = {"t5": {}, "mt5": {"feed_forward_proj": "gated-gelu"}, "umt5": {"feed_forward_proj": "gated-gelu"}}
 
 # Every config.json starts from this; the sizes keep heads * d_kv (48) away from d_model (32).
 BASE = {
@@ -64,7 +73,7 @@ def save(tensors, path, metadata=None):
 
 def random_weights(config, seed, head):
     """Named weights of a T5, drawn in a fixed order from one generator."""
-    full = {**DEFAULTS, **config}
+    full = {**DEFAULTS, **OTHER_DEFAULTS[config["model_type"]], **config}
     generator = torch.Generator().manual_seed(seed)
     d, d_ff, vocab = full["d_model"], full["d_ff"], full["vocab_size"]
     inner = full["num_heads"] * full["d_kv"]
@@ -95,15 +104,16 @@ def random_weights(config, seed, head):
                 norm(prefix + "layer_norm.weight")
                 build = feed_forward if kind == "DenseReluDense" else attention
                 build(f"{prefix}{kind}.")
-        table = f"{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-        draw(table, full["relative_attention_num_buckets"], full["num_heads"], std=1.0)
+        for i in range(layers if full["model_type"] == "umt5" else 1):
+            table = f"{name}.block.{i}.layer.0.SelfAttention.relative_attention_bias.weight"
+            draw(table, full["relative_attention_num_buckets"], full["num_heads"], std=1.0)
         norm(f"{name}.final_layer_norm.weight")
 
     draw("shared.weight", vocab, d, std=2.0)
     if head:
         draw("lm_head.weight", vocab, d, std=2.0 * d**-0.5)
     stack("encoder", full["num_layers"], ("SelfAttention", "DenseReluDense"))
-    decoder_layers = full.get("num_decoder_layers", full["num_layers"])
+    decoder_layers = full.get("num_decoder_layers") or full["num_layers"]
     stack("decoder", decoder_layers, ("SelfAttention", "EncDecAttention", "DenseReluDense"))
     return weights
 
@@ -114,19 +124,22 @@ def load(folder, dtype=torch.float32):
     transformers 5 decides by itself which matrices are tied and whether the head is scaled, and has shipped both
     wrong (its pull requests 41541 and 43681), so that golden numbers must not trust it.
     """
-    model = T5ForConditionalGeneration.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     config = json.loads((Path(folder) / "config.json").read_text())
+    kind = CLASSES[config["model_type"]]
+    model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     saved = load_file(Path(folder) / "model.safetensors")
     for name, weight in model.named_parameters():
+        if name not in saved and name != "lm_head.weight":
+            raise AssertionError(f"{folder}: {name} is not in the file")
         if name in saved and not torch.equal(weight, saved[name].to(weight.dtype)):
             raise AssertionError(f"{folder}: {name} was not loaded as saved")
     head = saved.get("lm_head.weight", saved["shared.weight"])
     if not torch.equal(model.lm_head.weight, head.to(torch.float32)):
         raise AssertionError(f"{folder}: lm_head was not loaded as saved")
-    if model.config.scale_decoder_outputs != scales_head(config):
+    if kind is T5ForConditionalGeneration and model.config.scale_decoder_outputs != scales_head(config):
         raise AssertionError(f"{folder}: scale_decoder_outputs is {model.config.scale_decoder_outputs}")
     if dtype == torch.float64:
-        T5LayerNorm.forward = _norm_in_own_type
+        T5LayerNorm.forward = MT5LayerNorm.forward = UMT5LayerNorm.forward = _norm_in_own_type
     return model.to(dtype).eval()
 
 
