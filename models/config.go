@@ -3,6 +3,7 @@ package models
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ type Config struct {
 	LayerNormEpsilon float64
 	DropoutRate      float64
 	Gated            bool   // wi_0 and wi_1 in place of wi
-	Activation       string // relu, gelu (erf), gelu_new (tanh), silu
+	Activation       string // relu, gelu (erf), gelu_new (tanh), silu and others, see activations
 
 	// TieWordEmbeddings says that the head is shared.weight. Open sets it by
 	// what the checkpoint has, as config.json cannot be trusted with it.
@@ -69,11 +70,18 @@ var modelTypes = map[string]struct {
 	"umt5": {"gated-gelu", true, true},
 }
 
-// activations maps the names in use to the ones Config.Activation speaks;
-// three of them are the tanh form.
+// activations maps the names that config.json may use to those that
+// Config.Activation speaks, one for each function: transformers' ACT2FN
+// (activations.py) without prelu and xielu, which have weights of their own.
 var activations = map[string]string{
-	"relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu",
-	"gelu_new": "gelu_new", "gelu_fast": "gelu_new", "gelu_pytorch_tanh": "gelu_new",
+	"relu": "relu", "relu2": "relu2", "relu6": "relu6", "leaky_relu": "leaky_relu",
+	"gelu": "gelu", "gelu_python": "gelu", "gelu_10": "gelu_10",
+	"gelu_new": "gelu_new", "gelu_fast": "gelu_new", "gelu_accurate": "gelu_new",
+	"gelu_pytorch_tanh": "gelu_new", "gelu_python_tanh": "gelu_new",
+	"quick_gelu": "quick_gelu",
+	"silu":       "silu", "swish": "silu", "hardswish": "hardswish", "mish": "mish",
+	"sigmoid": "sigmoid", "tanh": "tanh", "laplace": "laplace", "sqrtsoftplus": "sqrtsoftplus",
+	"linear": "linear",
 }
 
 // rawConfig is config.json; a pointer stays nil where the key is absent or null.
@@ -94,6 +102,8 @@ type rawConfig struct {
 	LayerNormEpsilon *float64 `json:"layer_norm_epsilon"`
 	DropoutRate      *float64 `json:"dropout_rate"`
 	FeedForwardProj  *string  `json:"feed_forward_proj"`
+	DenseActFn       *string  `json:"dense_act_fn"`
+	IsGatedAct       *bool    `json:"is_gated_act"`
 
 	TieWordEmbeddings   *bool `json:"tie_word_embeddings"`
 	ScaleDecoderOutputs *bool `json:"scale_decoder_outputs"`
@@ -152,7 +162,7 @@ func ParseConfig(data []byte) (Config, error) {
 	c.ScaleDecoderOutputs = or(raw.ScaleDecoderOutputs, c.TieWordEmbeddings)
 	c.ScaleStated = raw.ScaleDecoderOutputs != nil
 
-	if c.Gated, c.Activation, err = parseFeedForward(or(raw.FeedForwardProj, class.feedForward)); err != nil {
+	if c.Gated, c.Activation, err = raw.feedForward(class.feedForward); err != nil {
 		return Config{}, err
 	}
 	if err := raw.sizes(&c); err != nil {
@@ -182,18 +192,30 @@ func (r rawConfig) modelType() (string, error) {
 	return name, nil
 }
 
-// parseFeedForward reads feed_forward_proj: an activation, or gated- and an
-// activation, where gated-gelu means the tanh form by old custom.
-func parseFeedForward(s string) (gated bool, activation string, err error) {
-	name, gated := strings.CutPrefix(s, "gated-")
+// feedForward reads feed_forward_proj: an activation, or gated- and an
+// activation, where gated-gelu means the tanh form by old custom. What
+// transformers 4 derived from it and saved, dense_act_fn and is_gated_act,
+// wins where it is there, as it does when transformers reads it.
+func (r rawConfig) feedForward(fallback string) (gated bool, activation string, err error) {
+	projection := or(r.FeedForwardProj, fallback)
+	name, gated := strings.CutPrefix(projection, "gated-")
 	if gated && name == "gelu" {
 		name = "gelu_new"
 	}
 	activation, ok := activations[name]
 	if !ok {
-		return false, "", fmt.Errorf("feed_forward_proj %q is none that softprompt knows: relu, gelu, gelu_new, silu, each also with gated- before it", s)
+		return false, "", fmt.Errorf("feed_forward_proj %q is none that softprompt knows: %s, each also with gated- before it", projection, knownActivations())
 	}
-	return gated, activation, nil
+	if r.DenseActFn != nil {
+		if activation, ok = activations[*r.DenseActFn]; !ok {
+			return false, "", fmt.Errorf("dense_act_fn %q is none that softprompt knows: %s", *r.DenseActFn, knownActivations())
+		}
+	}
+	return or(r.IsGatedAct, gated), activation, nil
+}
+
+func knownActivations() string {
+	return strings.Join(slices.Sorted(maps.Keys(activations)), ", ")
 }
 
 // sizes fills in the sizes, each at least one and no larger than any T5 could

@@ -57,6 +57,13 @@ func TestParseConfigClasses(t *testing.T) {
 		{map[string]any{"feed_forward_proj": "gated-silu"}, false, false, true, false, "silu"},
 		{map[string]any{"feed_forward_proj": "swish"}, false, false, false, false, "silu"},
 		{map[string]any{"feed_forward_proj": "gated-gelu_pytorch_tanh"}, false, false, true, false, "gelu_new"},
+		{map[string]any{"feed_forward_proj": "gelu_python"}, false, false, false, false, "gelu"},
+		{map[string]any{"feed_forward_proj": "gated-quick_gelu"}, false, false, true, false, "quick_gelu"},
+		// What transformers 4 derived and saved wins over what it was derived from.
+		{map[string]any{"dense_act_fn": "gelu_new", "is_gated_act": true}, false, false, true, false, "gelu_new"},
+		{map[string]any{"dense_act_fn": "gelu"}, false, false, true, false, "gelu"},
+		{map[string]any{"feed_forward_proj": "relu", "is_gated_act": true}, false, false, true, false, "relu"},
+		{map[string]any{"is_gated_act": false}, false, false, false, false, "gelu_new"},
 	} {
 		c := mustConfig(t, smallConfig(test.change))
 		if c.TieWordEmbeddings != test.tied || c.ScaleDecoderOutputs != test.scale || c.Gated != test.gated ||
@@ -102,6 +109,9 @@ func TestParseConfigErrors(t *testing.T) {
 		{map[string]any{"eos_token_id": "</s>"}, "config.json cannot be read"},
 		{map[string]any{"feed_forward_proj": "gated-gated-gelu"}, `feed_forward_proj "gated-gated-gelu"`},
 		{map[string]any{"feed_forward_proj": ""}, `feed_forward_proj ""`},
+		{map[string]any{"feed_forward_proj": "relu-gated"}, `feed_forward_proj "relu-gated"`},
+		{map[string]any{"feed_forward_proj": "prelu"}, "gelu_new, gelu_python"}, // has weights of its own
+		{map[string]any{"dense_act_fn": "xielu"}, `dense_act_fn "xielu"`},
 		{map[string]any{"model_type": "bert"}, `model_type "bert"`},
 		{map[string]any{"model_type": nil}, `model_type ""`},
 	} {
