@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
+from huggingface_hub import logging, save_torch_state_dict
 from safetensors.torch import load_file
 from transformers import T5Config
 
@@ -178,7 +179,7 @@ def batch(config, seed):
 
 # Where transformers 5.23 scales the head though no such model was ever trained so; transformers 4 went by
 # tie_word_embeddings alone. 5.23 ties UMT5 in name always, and scales what is tied in name.
-MISREAD = ("umt5", "untied-claimed")
+MISREAD = ("umt5", "umt5/float16", "umt5/bfloat16", "umt5/mixed", "untied-claimed")
 
 
 def load(name, config, scaled, dtype):
@@ -215,6 +216,62 @@ def golden(path, model, io):
         t5_graph.report(f"{path.parent.relative_to(OUT)} {name}", plain[name], truth[name])
 
 
+def rounded(model, folder, config, dtype, keep=()):
+    """The same weights in half precision, but for those of the layers named in keep; returns the files' weights."""
+    weights = {
+        key: weight if any(f".{part}." in key for part in keep) else weight.to(dtype)
+        for key, weight in load_file(model / "model.safetensors").items()
+    }
+    folder.mkdir()
+    named = {"torch_dtype": str(dtype).removeprefix("torch.")}
+    (folder / "config.json").write_text(json.dumps({**config, **named}, indent=2) + "\n")
+    t5_model.save(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+class NumberedStorages:
+    """The older format names and sorts storages by their addresses; here by when they are first seen.
+
+    A file is then the same whenever it is written.
+    """
+
+    def __enter__(self):
+        address, seen = torch.UntypedStorage._cdata, {}
+        number = lambda storage: 10**14 + seen.setdefault(address.__get__(storage), len(seen))
+        torch.UntypedStorage._cdata = property(number)
+
+    def __exit__(self, *_):
+        del torch.UntypedStorage._cdata
+
+
+def formats(name, config, scaled, io):
+    """Writes the model's weights in the other formats that T5s are published in, each a model folder of its own."""
+    folder = OUT / name
+    half = {
+        "float16": (torch.float16, ()),
+        "bfloat16": (torch.bfloat16, ()),
+        "mixed": (torch.float16, ("wo",)),  # as transformers saves what it loaded in float16: wo stays float32
+    }
+    for kind, (dtype, keep) in half.items():
+        rounded(folder, folder / kind, config, dtype, keep)
+        golden(folder / kind / "golden.safetensors", lambda dtype: load(f"{name}/{kind}", config, scaled, dtype), io)
+
+    model = load(name, config, scaled, torch.float32)
+    state = model.state_dict()  # with every name of a tied matrix
+    place = lambda kind: (folder / kind).mkdir() or folder / kind
+    shard = sum(p.nbytes for p in model.parameters()) // 3
+    model.save_pretrained(place("sharded"), max_shard_size=shard)  # config.json as transformers 5 writes it
+    (folder / "sharded" / "generation_config.json").unlink()
+    torch.save(state, place("bin") / "pytorch_model.bin")
+    save_torch_state_dict(state, place("bin-sharded"), max_shard_size=shard, safe_serialization=False)
+    if config["architectures"] == FIRST["architectures"]:  # a table that the first T5s were saved with and none reads
+        key = "decoder.block.0.layer.{}Attention.relative_attention_bias.weight"
+        state[key.format("1.EncDec")] = state[key.format("0.Self")].clone()
+    with NumberedStorages():
+        torch.save(state, place("bin-old") / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    for kind in ("bin", "bin-sharded", "bin-old"):
+        shutil.copy(folder / "config.json", folder / kind)
+
+
 def write(name, seed):
     config, head, scaled = CASES[name]
     folder = OUT / name
@@ -233,8 +290,13 @@ def write(name, seed):
         t5_model.save(weights, folder / "model.safetensors", {"format": "pt"})
 
 
+    if name in FAMILY:
+        formats(name, config, scaled, io)
+
+
 def main(names):
     torch.set_num_threads(1)
+    logging.set_verbosity_error()  # it warns of the formats that are wanted here
     for seed, name in enumerate(CASES, start=1):
         if not names or name in names:
             write(name, seed)
