@@ -1,0 +1,92 @@
+package exported
+
+import (
+	"slices"
+
+	"softprompt/onnx"
+)
+
+// settle replaces the If of a merged decoder by its branch without a cache.
+// Which one that is shows in what it reads: the other one goes on from the
+// past keys and values, inputs that the role does not have. An If of another
+// kind is left for [part.fold], which knows whether its condition is constant.
+func (p *part) settle() error {
+	g := p.model.Graph
+	cache := map[string]bool{}
+	for _, v := range g.Inputs {
+		cache[v.Name] = !slices.Contains(p.inputs, v.Name)
+	}
+	reads := func(names []string) bool {
+		return slices.ContainsFunc(names, func(x string) bool { return cache[x] })
+	}
+	var nodes []*onnx.Node
+	used := takenIn(g)
+	for _, n := range g.Nodes {
+		then, otherwise := branches(n)
+		if then == nil || otherwise == nil || reads(captures(then)) == reads(captures(otherwise)) {
+			nodes = append(nodes, n)
+			if reads(uses(n)) {
+				for _, y := range n.Outputs {
+					cache[y] = true
+				}
+			}
+			continue
+		}
+		name, keep := "then_branch", then
+		if reads(captures(then)) {
+			name, keep = "else_branch", otherwise
+		}
+		if len(keep.Outputs) != len(n.Outputs) {
+			return p.fail(n, "its %s has %d outputs, want %d", name, len(keep.Outputs), len(n.Outputs))
+		}
+		p.note("kept the %s of %v, which reads no cache: %d nodes", name, n, len(keep.Nodes))
+		nodes = append(nodes, inline(g, used, keep, n.Outputs)...)
+	}
+	g.Nodes = nodes
+	return nil
+}
+
+// branches returns the graphs of an If, nil for another node.
+func branches(n *onnx.Node) (then, otherwise *onnx.Graph) {
+	if n.Op != "If" || n.Domain != "" {
+		return nil, nil
+	}
+	for _, a := range n.Attrs {
+		switch {
+		case a.Kind == onnx.AttrGraph && a.Name == "then_branch":
+			then = a.G
+		case a.Kind == onnx.AttrGraph && a.Name == "else_branch":
+			otherwise = a.G
+		}
+	}
+	return then, otherwise
+}
+
+// inline returns the nodes of a branch as nodes of the graph that it stands in,
+// with what it makes under the names outputs. Its constants move to the graph.
+// Names that are taken outside change.
+func inline(g *onnx.Graph, used taken, branch *onnx.Graph, outputs []string) []*onnx.Node {
+	names := map[string]string{}
+	outer := own(g)
+	for name := range own(branch) {
+		if name != "" && outer[name] {
+			names[name] = used.fresh(name)
+		}
+	}
+	for _, t := range branch.Initializers {
+		if to, ok := names[t.Name]; ok {
+			c := *t
+			c.Name, t = to, &c
+		}
+		g.Initializers = append(g.Initializers, t)
+	}
+	var nodes []*onnx.Node
+	for _, n := range branch.Nodes {
+		nodes = append(nodes, renamed(n, names))
+	}
+	for i, v := range branch.Outputs {
+		from := mapped([]string{v.Name}, names)
+		nodes = append(nodes, &onnx.Node{Name: used.fresh(outputs[i] + "/Identity"), Op: "Identity", Inputs: from, Outputs: []string{outputs[i]}})
+	}
+	return nodes
+}
