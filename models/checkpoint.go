@@ -14,7 +14,7 @@ import (
 	"softprompt/onnx/hint"
 )
 
-// Checkpoint is a set of named tensors over one or several safetensors files.
+// Checkpoint is a set of named tensors over one or several files.
 // The files are mapped: no byte is read before it is asked for. Many
 // goroutines may read at once; none may after Close.
 type Checkpoint struct {
@@ -27,32 +27,32 @@ type Checkpoint struct {
 	closed  bool
 }
 
-// tensor is what a name stands for: the description and the mapped bytes.
-type tensor struct {
-	TensorInfo
-	data []byte
-}
-
 // errClosed is what reading a closed checkpoint gives.
 var errClosed = errors.New("the checkpoint is closed")
 
 // OpenSafetensors opens a .safetensors file, or a sharded checkpoint by its
 // .safetensors.index.json. The caller closes it.
-func OpenSafetensors(path string) (*Checkpoint, error) {
+func OpenSafetensors(path string) (*Checkpoint, error) { return openCheckpoint(path, readSafetensors) }
+
+// reader finds the tensors of a whole, mapped file, without their File.
+type reader func(file []byte) (tensors []tensor, metadata map[string]string, err error)
+
+// openCheckpoint opens a file that read can read, or the index of several.
+func openCheckpoint(path string, read reader) (*Checkpoint, error) {
 	c := &Checkpoint{Path: path, tensors: map[string]tensor{}}
 	open := c.addFile
 	if filepath.Ext(path) == ".json" {
 		open = c.addShards
 	}
-	if err := open(path); err != nil {
+	if err := open(path, read); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("reading weights from %s: %w", path, err)
 	}
 	return c, nil
 }
 
-// addFile maps one safetensors file and takes in its tensors.
-func (c *Checkpoint) addFile(path string) error {
+// addFile maps one file and takes in its tensors.
+func (c *Checkpoint) addFile(path string, read reader) error {
 	real, err := realPath(path)
 	if err != nil {
 		return err
@@ -62,19 +62,19 @@ func (c *Checkpoint) addFile(path string) error {
 		return err
 	}
 	c.maps = append(c.maps, data)
-	infos, metadata, err := parseSafetensors(data)
+	tensors, metadata, err := read(data)
 	if err != nil {
 		return err
 	}
 	if c.Metadata == nil {
 		c.Metadata = metadata
 	}
-	for _, t := range infos {
+	for _, t := range tensors {
 		if old, ok := c.tensors[t.Name]; ok {
 			return fmt.Errorf("tensor %q is also in %s", t.Name, old.File)
 		}
 		t.File = real
-		c.tensors[t.Name] = tensor{t, data[t.Offset : t.Offset+t.Length : t.Offset+t.Length]}
+		c.tensors[t.Name] = t
 	}
 	return nil
 }
@@ -122,11 +122,15 @@ func (c *Checkpoint) Lookup(name string) (TensorInfo, bool) {
 	return t.TensorInfo, ok
 }
 
-// Bytes returns a tensor's bytes as they are in the file, little-endian. They
-// are mapped: they must not be written to, nor used after Close.
+// Bytes returns a tensor's bytes row by row, little-endian. They are mapped,
+// or a copy if they lie otherwise: they must not be written to, nor used after
+// Close.
 func (c *Checkpoint) Bytes(name string) ([]byte, error) {
 	t, err := c.get(name)
-	return t.data, err
+	if err != nil {
+		return nil, err
+	}
+	return t.all(), nil
 }
 
 // Float32 returns a tensor's values, widened if they are F16 or BF16, as a
@@ -140,7 +144,7 @@ func (c *Checkpoint) Float32(name string) ([]float32, error) {
 		return nil, c.notFloat(t)
 	}
 	values := make([]float32, t.Elements())
-	widen(values, t.data, t.DType)
+	t.floats(values, 0)
 	return values, nil
 }
 
@@ -159,8 +163,11 @@ func (c *Checkpoint) get(name string) (tensor, error) {
 }
 
 func (c *Checkpoint) notFloat(t tensor) error {
-	return hint.Wrap(fmt.Errorf("tensor %q in %s is %s, wanted F32, F16 or BF16", t.Name, t.File, t.DType),
-		"quantised checkpoints cannot be used: take the model in float32, float16 or bfloat16")
+	advice := "quantised checkpoints cannot be used: take the model in float32, float16 or bfloat16"
+	if t.DType == "F64" {
+		advice = "float64 would lose digits here: convert the model to float32 with what made it"
+	}
+	return hint.Wrap(fmt.Errorf("tensor %q in %s is %s, wanted F32, F16 or BF16", t.Name, t.File, t.DType), "%s", advice)
 }
 
 // alias gives a tensor a second name.

@@ -14,13 +14,12 @@ func (m *Model) Embedding() (row func(id int) []float32, rows int, err error) {
 		return nil, 0, fmt.Errorf("tensor %q in %s is %s %v, wanted a matrix of floats", t.Name, t.File, t.DType, t.Shape)
 	}
 	rows, width := int(t.Shape[0]), t.Shape[1]
-	size := width * dtypeSizes[t.DType]
 	return func(id int) []float32 {
 		if id < 0 || id >= rows {
 			return nil
 		}
 		out := make([]float32, width)
-		widen(out, t.data[int64(id)*size:], t.DType)
+		t.floats(out, int64(id)*width)
 		return out
 	}, rows, nil
 }

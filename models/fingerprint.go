@@ -150,7 +150,7 @@ func (m *Model) Fingerprint() (Fingerprint, error) {
 		if err != nil {
 			return 0, err
 		}
-		return floatReaders[t.DType](t.data[index*dtypeSizes[t.DType]:]), nil
+		return floatReaders[t.DType](t.raw(nil, index, 1)), nil
 	})
 }
 

@@ -184,6 +184,7 @@ func list(dir string) ([]string, error) {
 // opens has the reader of each format of checkpoint.
 var opens = map[Format]func(path string) (*Checkpoint, error){
 	Safetensors: OpenSafetensors,
+	PyTorch:     OpenPyTorch,
 }
 
 // Tokenizer returns the model's tokenizer, loaded on the first call. The

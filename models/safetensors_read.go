@@ -50,46 +50,51 @@ var dtypeSizes = map[DType]int64{
 	"U64": 8, I64: 8, "F64": 8, "C64": 8,
 }
 
-// TensorInfo says what a tensor is and where its bytes lie.
-type TensorInfo struct {
-	Name   string
-	DType  DType
-	Shape  []int64 // empty for a scalar
-	File   string  // absolute path with symlinks resolved
-	Offset int64   // bytes from the file's start
-	Length int64   // bytes
-}
+// damaged is the advice for a file that is not what it should be.
+const damaged = "the file is damaged or only partly there: copy or download it again"
 
-// Elements returns the number of elements.
-func (t TensorInfo) Elements() int64 { return t.Length / dtypeSizes[t.DType] }
+// lfsPointer begins the file that lies in a large file's place until it is
+// fetched.
+const lfsPointer = "version https://git-lfs"
+
+var errPointer = hint.Wrap(errors.New("a Git LFS pointer, not the weights"), "fetch the file itself: git lfs pull")
+
+// readSafetensors finds the tensors of a whole safetensors file.
+func readSafetensors(file []byte) ([]tensor, map[string]string, error) {
+	infos, metadata, err := parseSafetensors(file)
+	tensors := make([]tensor, len(infos))
+	for i, t := range infos {
+		tensors[i] = tensor{TensorInfo: t, data: file[t.Offset : t.Offset+t.Length : t.Offset+t.Length]}
+	}
+	return tensors, metadata, err
+}
 
 // parseSafetensors reads the header of a whole safetensors file. The tensors
 // come in the order of their bytes, without File.
 func parseSafetensors(file []byte) (tensors []TensorInfo, metadata map[string]string, err error) {
-	const broken = "the file is damaged or only partly there: copy or download it again"
 	if len(file) < 8 {
-		return nil, nil, hint.Wrap(fmt.Errorf("%d bytes are too few for a safetensors file", len(file)), broken)
+		return nil, nil, hint.Wrap(fmt.Errorf("%d bytes are too few for a safetensors file", len(file)), damaged)
 	}
-	if bytes.HasPrefix(file, []byte("version https://git-lfs")) {
-		return nil, nil, hint.Wrap(errors.New("a Git LFS pointer, not the weights"), "fetch the file itself: git lfs pull")
+	if bytes.HasPrefix(file, []byte(lfsPointer)) {
+		return nil, nil, errPointer
 	}
 	n := binary.LittleEndian.Uint64(file)
 	if n > headerLimit {
-		return nil, nil, hint.Wrap(fmt.Errorf("not a safetensors file: a header of %d bytes, limit %d", n, headerLimit), broken)
+		return nil, nil, hint.Wrap(fmt.Errorf("not a safetensors file: a header of %d bytes, limit %d", n, headerLimit), damaged)
 	}
 	if n > uint64(len(file)-8) {
-		return nil, nil, hint.Wrap(fmt.Errorf("a header of %d bytes in a file of %d", n, len(file)), broken)
+		return nil, nil, hint.Wrap(fmt.Errorf("a header of %d bytes in a file of %d", n, len(file)), damaged)
 	}
 	header, data := file[8:8+n], int64(len(file))-8-int64(n)
 	if len(header) == 0 || header[0] != '{' {
-		return nil, nil, hint.Wrap(errors.New("not a safetensors file: the header is no JSON object"), broken)
+		return nil, nil, hint.Wrap(errors.New("not a safetensors file: the header is no JSON object"), damaged)
 	}
 	if !utf8.Valid(header) {
-		return nil, nil, hint.Wrap(errors.New("the header is not UTF-8"), broken)
+		return nil, nil, hint.Wrap(errors.New("the header is not UTF-8"), damaged)
 	}
 	tensors, metadata, err = parseHeader(header)
 	if err != nil {
-		return nil, nil, hint.Wrap(fmt.Errorf("the header: %w", err), broken)
+		return nil, nil, hint.Wrap(fmt.Errorf("the header: %w", err), damaged)
 	}
 	slices.SortStableFunc(tensors, func(a, b TensorInfo) int { // an empty tensor before the one at its place
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Length, b.Length))
@@ -98,16 +103,16 @@ func parseSafetensors(file []byte) (tensors []TensorInfo, metadata map[string]st
 	for i := range tensors {
 		t := &tensors[i]
 		if t.Offset != end {
-			return nil, nil, hint.Wrap(fmt.Errorf("tensor %q starts at byte %d of the data, wanted %d: overlap or hole", t.Name, t.Offset, end), broken)
+			return nil, nil, hint.Wrap(fmt.Errorf("tensor %q starts at byte %d of the data, wanted %d: overlap or hole", t.Name, t.Offset, end), damaged)
 		}
 		end = t.Offset + t.Length
 		if end > data {
-			return nil, nil, hint.Wrap(fmt.Errorf("tensor %q ends at byte %d of the data, of which there are %d", t.Name, end, data), broken)
+			return nil, nil, hint.Wrap(fmt.Errorf("tensor %q ends at byte %d of the data, of which there are %d", t.Name, end, data), damaged)
 		}
 		t.Offset += 8 + int64(n)
 	}
 	if end != data {
-		return nil, nil, hint.Wrap(fmt.Errorf("%d bytes after the last tensor", data-end), broken)
+		return nil, nil, hint.Wrap(fmt.Errorf("%d bytes after the last tensor", data-end), damaged)
 	}
 	return tensors, metadata, nil
 }

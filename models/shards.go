@@ -18,7 +18,7 @@ const indexLimit = 256 << 20
 
 // addShards reads an index, {"weight_map": {tensor: file}}, and takes in the
 // files that it names.
-func (c *Checkpoint) addShards(index string) error {
+func (c *Checkpoint) addShards(index string, read reader) error {
 	data, err := readWhole(index, indexLimit)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (c *Checkpoint) addShards(index string) error {
 			return fmt.Errorf("the index names the file %q, which lies outside its folder", file)
 		}
 		path := filepath.Join(filepath.Dir(index), file)
-		if err := c.addFile(path); err != nil {
+		if err := c.addFile(path, read); err != nil {
 			return hint.Wrap(fmt.Errorf("shard %s: %w", file, err), "%s", shardHint(err))
 		}
 		if shards[file], err = realPath(path); err != nil {

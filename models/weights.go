@@ -1,7 +1,6 @@
 package models
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -142,8 +141,8 @@ func settle(c *Config, ck *Checkpoint) {
 		}
 	}
 	head, ok := ck.tensors[headName]
-	if ok && ck.tensors[sharedName].DType == head.DType && bytes.Equal(head.data, ck.tensors[sharedName].data) {
-		ok = false // a copy of the embedding, as .bin conversions keep it
+	if ok && head.equal(ck.tensors[sharedName]) {
+		ok = false // a copy of the embedding, as a pytorch_model.bin has it
 	}
 	if ok && c.TieWordEmbeddings && !c.ScaleStated {
 		c.ScaleDecoderOutputs = false

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"softprompt/onnx/atomicfile"
 	"softprompt/onnx/hint"
@@ -28,8 +29,8 @@ const (
 
 // Float32File returns the model's weights as float32, in files that ONNX
 // Runtime can use as external data where they lie (real paths, no symlinks).
-// A float32 model is its own; any other is widened once into the cache, under
-// a name made from its content. The model closes the checkpoint.
+// A float32 model is its own if its tensors lie row by row; any other is
+// written out once into the cache, under a name made from its content. The model closes the checkpoint.
 func (m *Model) Float32File(ctx context.Context) (*Checkpoint, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -37,11 +38,7 @@ func (m *Model) Float32File(ctx context.Context) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	float32Already := true
-	for _, t := range weights {
-		float32Already = float32Already && t.DType == F32
-	}
-	if float32Already {
+	if !slices.ContainsFunc(weights, func(t tensor) bool { return !t.inPlace() }) {
 		return m.Checkpoint, nil
 	}
 	if m.wide != nil {
@@ -99,7 +96,7 @@ func contentKey(weights []tensor) string {
 				fmt.Fprintln(h, info.Size(), info.ModTime().UnixNano())
 			}
 		}
-		fmt.Fprintln(h, t.Name, t.DType, t.Shape, t.Offset)
+		fmt.Fprintln(h, t.Name, t.DType, t.Shape, t.stride, t.Offset)
 		for _, s := range spans(int64(len(t.data)), 4096) {
 			h.Write(t.data[s[0]:s[1]])
 		}
@@ -156,6 +153,7 @@ func writeWide(ctx context.Context, path, key string, weights []tensor) error {
 	}
 	const chunk = 1 << 18 // elements
 	values, out := make([]float32, chunk), make([]byte, 4*chunk)
+	gathered := make([]byte, 4*chunk)
 	for i, info := range infos {
 		if source[i] < 0 {
 			if _, err := f.Write(make([]byte, info.Length)); err != nil {
@@ -164,13 +162,12 @@ func writeWide(ctx context.Context, path, key string, weights []tensor) error {
 			continue
 		}
 		t := weights[source[i]]
-		size := dtypeSizes[t.DType]
 		for at := int64(0); at < t.Elements(); at += chunk {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			n := min(chunk, t.Elements()-at)
-			widen(values[:n], t.data[at*size:], t.DType)
+			widen(values[:n], t.raw(gathered, at, n), t.DType)
 			putFloat32(out, values[:n])
 			if _, err := f.Write(out[:4*n]); err != nil {
 				return err
@@ -213,7 +210,7 @@ func openWide(path, key string, weights []tensor) (_ *Checkpoint, err error) {
 		}
 		for _, s := range spans(want.Elements(), 256) {
 			values := make([]float32, s[1]-s[0])
-			widen(values, want.data[s[0]*dtypeSizes[want.DType]:], want.DType)
+			want.floats(values, s[0])
 			wanted := make([]byte, 4*len(values))
 			putFloat32(wanted, values)
 			if !bytes.Equal(wanted, got.data[4*s[0]:4*s[1]]) {
