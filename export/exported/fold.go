@@ -15,8 +15,10 @@ type folder struct {
 	infer *onnx.Inference
 	names map[string]string // values that are others: the other's name
 	equal map[string]string // what nodes compute, by operator, operands and attributes: their output
-	used  taken
-	nodes []*onnx.Node
+	// negatives has values that are the negative of another.
+	negatives map[string]string
+	used      taken
+	nodes     []*onnx.Node
 }
 
 // fold replaces what is known without running the graph by constants: above
@@ -27,7 +29,7 @@ func (p *part) fold() error {
 	g := p.model.Graph
 	f := &folder{
 		part: p, graph: g, infer: onnx.NewInference(p.model),
-		names: map[string]string{}, equal: map[string]string{}, used: takenIn(g),
+		names: map[string]string{}, equal: map[string]string{}, negatives: map[string]string{}, used: takenIn(g),
 	}
 	nodes := g.Nodes
 	before := len(nodes)
@@ -55,7 +57,7 @@ func (f *folder) node(n *onnx.Node) error {
 	}
 	if key, ok := keyOf(n); ok {
 		if twin, ok := f.equal[key]; ok {
-			f.names[n.Outputs[0]] = twin
+			f.names[n.Outputs[0]] = mapped([]string{twin}, f.names)[0]
 			return nil
 		}
 		f.equal[key] = n.Outputs[0]
@@ -63,6 +65,7 @@ func (f *folder) node(n *onnx.Node) error {
 	if err := f.infer.Node(n); err != nil {
 		return fmt.Errorf("%s: %w", f.part.file, err)
 	}
+	f.negate(n)
 	if x, ok := f.idle(n); ok {
 		f.names[n.Outputs[0]] = x
 		return nil

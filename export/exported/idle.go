@@ -2,6 +2,7 @@ package exported
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"softprompt/onnx"
@@ -31,7 +32,7 @@ var idles = map[string]func(f *folder, n *onnx.Node) bool{
 	"Reshape":   (*folder).sameShape,
 	"Expand":    (*folder).sameShape,
 	"Tile":      (*folder).sameShape,
-	"Slice":     func(f *folder, n *onnx.Node) bool { return f.forwards(n.Input(4)) && f.sameShape(n) },
+	"Slice":     func(f *folder, n *onnx.Node) bool { return f.forwards(n.Input(4)) && (f.sameShape(n) || f.lastAll(n)) },
 	"Transpose": func(_ *folder, n *onnx.Node) bool { return rising(n.Ints("perm")) },
 }
 
@@ -62,6 +63,61 @@ func (f *folder) forwards(steps string) bool {
 		}
 	}
 	return elems != nil
+}
+
+// lastAll tells whether a Slice takes the last n of an axis of n elements, as
+// T5 cuts the positions of a cache off its bias when there is no cache.
+func (f *folder) lastAll(n *onnx.Node) bool {
+	x, _ := f.infer.Value(n.Input(0))
+	axes, end := []int64{0}, int64(-1)
+	if n.Input(3) != "" {
+		axes = f.numbers(n.Input(3))
+	}
+	if ends := f.numbers(n.Input(2)); len(ends) == 1 {
+		end = ends[0]
+	}
+	count := f.infer.Elems(f.negatives[n.Input(1)])
+	if len(axes) != 1 || len(count) != 1 || end < math.MaxInt32 {
+		return false
+	}
+	axis := axes[0]
+	if axis < 0 {
+		axis += int64(len(x.Shape))
+	}
+	return axis >= 0 && axis < int64(len(x.Shape)) && count[0].Same(x.Shape[axis])
+}
+
+// numbers returns the elements of an int64 constant, nil for another value.
+func (f *folder) numbers(x string) []int64 {
+	t := f.infer.Const(x)
+	if t == nil {
+		return nil
+	}
+	v, err := t.Int64s()
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// negate remembers values that are the negatives of sizes, which inference does
+// not follow.
+func (f *folder) negate(n *onnx.Node) {
+	if len(n.Outputs) != 1 || n.Domain != "" {
+		return
+	}
+	switch x := n.Input(0); n.Op {
+	case "Neg":
+		f.negatives[n.Outputs[0]] = x
+	case "Mul":
+		if by := f.numbers(n.Input(1)); len(by) == 1 && by[0] == -1 {
+			f.negatives[n.Outputs[0]] = x
+		}
+	case "Unsqueeze", "Squeeze", "Reshape", "Concat":
+		if y, ok := f.negatives[x]; ok && (n.Op != "Concat" || len(n.Inputs) == 1) {
+			f.negatives[n.Outputs[0]] = y
+		}
+	}
 }
 
 // rising tells whether a permutation leaves the axes where they are.
