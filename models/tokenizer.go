@@ -1,89 +1,47 @@
 package models
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
-
-	"softprompt/onnx/hint"
+	"unicode/utf8"
 )
 
 // Tokenizer turns text into the ids of one model and back. Many goroutines
 // may use it at once.
 type Tokenizer struct {
-	path   string
-	hash   string
-	rows   int // of the model's embedding: ids stay below
-	eos    int64
-	native native
+	path    string // of what it was made from
+	hash    string
+	rows    int // of the model's embedding: ids stay below
+	eos     int64
+	encoder encoder
+	files   func() (map[string][]byte, error)
 
 	mu     sync.RWMutex // Close waits for calls under way
 	closed bool
 }
 
-// openTokenizer reads tokenizer.json from a model's folder and checks that it
-// belongs to a model of this configuration.
-func openTokenizer(dir string, c Config) (*Tokenizer, error) {
-	path := filepath.Join(dir, "tokenizer.json")
-	data, err := readWhole(path, indexLimit)
-	if errors.Is(err, fs.ErrNotExist) {
-		advice := "copy or download the model's tokenizer.json into its folder"
-		if _, serr := os.Stat(filepath.Join(dir, "spiece.model")); serr == nil {
-			advice = "spiece.model alone is not enough yet; make it once: python -c \"import sys, transformers as t; t.AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" DIR"
-		}
-		return nil, hint.Wrap(err, "%s", advice)
-	}
-	if err != nil {
-		return nil, err
-	}
-	t, err := newTokenizer(data, c)
-	if err != nil {
-		err = fmt.Errorf("reading %s: %w", path, err)
-		if hint.Of(err) == "" {
-			err = hint.Wrap(err, "take tokenizer.json from where the model is from: copy or download it again")
-		}
-		return nil, err
-	}
-	t.path = path
-	return t, nil
-}
-
-// newTokenizer loads and checks the content of a tokenizer.json.
-func newTokenizer(data []byte, c Config) (*Tokenizer, error) {
-	clean, err := cleanTokenizer(data)
-	if err != nil {
-		return nil, err
-	}
-	n, err := newNative(clean)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(data)
-	t := &Tokenizer{hash: hex.EncodeToString(sum[:]), rows: c.VocabSize, eos: int64(c.EOSID), native: n}
-	if err := t.check(c); err != nil {
-		t.Close()
-		return nil, err
-	}
-	return t, nil
+// encoder is a tokenizer of either kind: the library's, or ByT5's. Many
+// goroutines may use it; close comes last.
+type encoder interface {
+	encode(text string) []uint32 // text without NUL, in UTF-8; no ids if it fails
+	decode(ids []uint32) string  // passes over special and unknown ids
+	vocabSize() int
+	close()
 }
 
 // check tries the loaded tokenizer against the model's configuration.
 func (t *Tokenizer) check(c Config) error {
-	if size := t.native.vocabSize(); size > c.VocabSize {
+	if size := t.encoder.vocabSize(); size > c.VocabSize {
 		return fmt.Errorf("%d ids, but the model's embedding has %d rows: the tokenizer of another model", size, c.VocabSize)
 	}
 	for _, special := range []struct {
 		token, key string
 		id         int
 	}{{"</s>", "eos_token_id", c.EOSID}, {"<pad>", "pad_token_id", c.PadID}} {
-		ids := t.native.encode(special.token)
+		ids := t.encoder.encode(special.token)
 		if len(ids) != 1 {
 			return fmt.Errorf("the special token %s is missing", special.token)
 		}
@@ -93,15 +51,48 @@ func (t *Tokenizer) check(c Config) error {
 	}
 	// Encoding reports no failure, it gives no ids. The one way to fail that
 	// a loaded tokenizer has left is a character it cannot represent.
-	if len(t.native.encode("a\U0010FFFDa")) == 0 {
+	if len(t.encoder.encode("a\U0010FFFDa")) == 0 {
 		return errors.New("characters outside the vocabulary cannot be encoded: there is no unknown token")
 	}
 	return nil
 }
 
 // cleanText replaces NUL, which would end the text at the border to the
-// library, by a space. What is not UTF-8 the library itself reads as U+FFFD.
-func cleanText(s string) string { return strings.ReplaceAll(s, "\x00", " ") }
+// library, by a space, and what is not UTF-8 by U+FFFD: one for each longest
+// beginning of a character, as Python and Rust do it.
+// Source: The Unicode Standard, section 3.9, "U+FFFD Substitution of Maximal
+// Subparts".
+func cleanText(s string) string {
+	s = strings.ReplaceAll(s, "\x00", " ")
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		_, n := utf8.DecodeRuneInString(s)
+		if n == 1 && s[0] >= utf8.RuneSelf {
+			b.WriteRune(utf8.RuneError)
+			n = brokenLength(s)
+		} else {
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// brokenLength returns how many bytes at the start of s, which begins with no
+// whole character, could have become one.
+func brokenLength(s string) int {
+	n := 1
+	for n < len(s) && n < utf8.UTFMax && !utf8.FullRuneInString(s[:n]) && !utf8.RuneStart(s[n]) {
+		n++
+	}
+	if utf8.FullRuneInString(s[:n]) && n > 1 {
+		n-- // the last byte is what broke it
+	}
+	return n
+}
 
 // Encode returns the ids of a text, without the end-of-sequence id. Text that
 // the tokenizer normalises away, such as spaces, gives none.
@@ -111,7 +102,7 @@ func (t *Tokenizer) Encode(text string) ([]int64, error) {
 	if t.closed {
 		return nil, errors.New("encoding text: the tokenizer is closed")
 	}
-	raw := t.native.encode(cleanText(text))
+	raw := t.encoder.encode(cleanText(text))
 	ids := make([]int64, len(raw), len(raw)+1) // room for EOS
 	for i, id := range raw {
 		if int64(id) >= int64(t.rows) {
@@ -153,7 +144,7 @@ func (t *Tokenizer) Decode(ids []int64) string {
 			raw = append(raw, uint32(id))
 		}
 	}
-	return t.native.decode(raw)
+	return t.encoder.decode(raw)
 }
 
 // VocabSize returns how many ids the tokenizer knows, special ones included;
@@ -164,11 +155,18 @@ func (t *Tokenizer) VocabSize() int {
 	if t.closed {
 		return 0
 	}
-	return t.native.vocabSize()
+	return t.encoder.vocabSize()
 }
 
-// Hash returns the SHA-256 of tokenizer.json in hexadecimal.
+// Hash returns a SHA-256, in hexadecimal, that tells tokenizers apart which
+// give texts different ids. It is the same however the tokenizer is written
+// down, as spiece.model or as tokenizer.json of any version.
 func (t *Tokenizer) Hash() string { return t.hash }
+
+// Files returns the contents of the files, by name, that make this tokenizer
+// in another folder: tokenizer.json, made from spiece.model if there is no
+// other, or the tokenizer_config.json of a ByT5.
+func (t *Tokenizer) Files() (map[string][]byte, error) { return t.files() }
 
 // Close frees the tokenizer once no call uses it. A second Close does nothing.
 func (t *Tokenizer) Close() error {
@@ -179,7 +177,7 @@ func (t *Tokenizer) Close() error {
 	defer t.mu.Unlock()
 	if !t.closed {
 		t.closed = true
-		t.native.close()
+		t.encoder.close()
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import "github.com/daulet/tokenizers"
 // native is the library's tokenizer behind the calls that we use. Its methods
 // keep no state, so that many goroutines may call them; close must be last.
 // Text with a NUL byte would be cut there, and tokenizer.json must have been
-// through cleanTokenizer: the library ends the process on some broken ones.
+// through tokenizerFile.check: the library ends the process on some broken ones.
 type native struct{ t *tokenizers.Tokenizer }
 
 func newNative(tokenizerJSON []byte) (native, error) {

@@ -2,11 +2,12 @@ package models
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +17,66 @@ import (
 // ones it panics, which across the language border ends the process. What could
 // make it do so is refused here first, and what softprompt does not use is
 // taken out.
+
+// tokenizerFile is a tokenizer.json.
+type tokenizerFile struct {
+	Version       string       `json:"version"`
+	Truncation    any          `json:"truncation"`
+	Padding       any          `json:"padding"`
+	AddedTokens   []addedToken `json:"added_tokens"`
+	Normalizer    any          `json:"normalizer"`
+	PreTokenizer  any          `json:"pre_tokenizer"`
+	PostProcessor any          `json:"post_processor"`
+	Decoder       any          `json:"decoder"`
+	Model         *unigram     `json:"model"`
+}
+
+// addedToken is a token that is found in a text before anything else is done
+// to it.
+type addedToken struct {
+	ID         int64  `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"` // takes the white space before it along
+	RStrip     bool   `json:"rstrip"`
+	Normalized bool   `json:"normalized"` // looked for after normalisation
+	Special    bool   `json:"special"`    // left out when ids become text
+
+	bare bool // given as its text alone
+}
+
+// unigram is the model of every T5's tokenizer: the likeliest way to cut a word
+// into pieces. Source: Kudo, "Subword Regularization" (2018).
+type unigram struct {
+	Type         string  `json:"type"`
+	UnkID        *int64  `json:"unk_id"`
+	Vocab        []piece `json:"vocab"`
+	ByteFallback bool    `json:"byte_fallback"`
+}
+
+// piece is an entry of the vocabulary; its place is its id.
+type piece struct {
+	Text  string
+	Score float64 // logarithm of its probability
+}
+
+// MarshalJSON writes [text, score].
+func (p piece) MarshalJSON() ([]byte, error) { return json.Marshal([2]any{p.Text, p.Score}) }
+
+// UnmarshalJSON reads [text, score].
+func (p *piece) UnmarshalJSON(data []byte) error {
+	var pair []json.RawMessage
+	if err := json.Unmarshal(data, &pair); err != nil {
+		return err
+	}
+	if len(pair) != 2 {
+		return fmt.Errorf("the piece %.40s is no pair of text and score", data)
+	}
+	if err := json.Unmarshal(pair[0], &p.Text); err != nil {
+		return err
+	}
+	return json.Unmarshal(pair[1], &p.Score)
+}
 
 // components lists, for each part of a tokenizer.json, the kinds that
 // tokenizers of T5-like models are made of. The library knows others, some of
@@ -27,11 +88,16 @@ var components = map[string][]string{
 	"decoder":       {"Sequence", "Metaspace", "ByteFallback", "Replace", "Fuse"},
 }
 
-// cleanTokenizer checks a tokenizer.json and returns it without truncation,
-// padding and post-processor, whose work EncodeEOS does. Every part is read
-// and written again, so that the library sees what was checked even where a
-// key comes twice.
-func cleanTokenizer(data []byte) ([]byte, error) {
+// A piece is a branch of a tree that the library takes down by recursion, so
+// a long one overflows its stack; all of them together are the tree's nodes.
+// The longest of a T5 has 50 bytes, mT5's 250,000 have two million.
+const (
+	pieceLimit  = 4 << 10
+	piecesLimit = 16 << 20
+)
+
+// parseTokenizer reads a tokenizer.json and checks it.
+func parseTokenizer(data []byte) (*tokenizerFile, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -47,31 +113,53 @@ func cleanTokenizer(data []byte) ([]byte, error) {
 	if len(top["model"]) == 0 {
 		return nil, errors.New("no model in it: not a tokenizer.json")
 	}
-	clean := map[string]any{"version": top["version"], "added_tokens": top["added_tokens"]}
-	var model map[string]json.RawMessage // the vocabulary is long: left as text
-	if err := json.Unmarshal(top["model"], &model); err != nil {
+	var kind struct{ Type *string }
+	if err := json.Unmarshal(top["model"], &kind); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	var kind string
-	if err := json.Unmarshal(model["type"], &kind); err != nil {
-		return nil, fmt.Errorf("model: no type: %w", err)
+	if kind.Type == nil {
+		return nil, errors.New("model: no type")
 	}
-	if err := checkComponent("model", map[string]any{"type": kind}); err != nil {
+	if err := checkComponent("model", map[string]any{"type": *kind.Type}); err != nil {
 		return nil, err
 	}
-	clean["model"] = model
-	for _, part := range []string{"normalizer", "pre_tokenizer", "decoder"} {
-		var value any
-		if raw := top[part]; raw != nil {
-			if err := json.Unmarshal(raw, &value); err != nil {
-				return nil, fmt.Errorf("%s: %w", part, err)
-			}
-		}
-		if err := checkComponent(part, value); err != nil {
-			return nil, err
-		}
-		clean[part] = value
+	var f tokenizerFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, err
 	}
+	return &f, f.check()
+}
+
+// check refuses what the library could not take.
+func (f *tokenizerFile) check() error {
+	total := 0
+	for id, p := range f.Model.Vocab {
+		if len(p.Text) > pieceLimit {
+			return fmt.Errorf("piece %d of the vocabulary has %d bytes, at most %d are allowed", id, len(p.Text), pieceLimit)
+		}
+		if math.Abs(p.Score) > math.MaxFloat32 {
+			return fmt.Errorf("piece %d of the vocabulary, %q, has the score %g", id, p.Text, p.Score)
+		}
+		total += len(p.Text)
+	}
+	for _, t := range f.AddedTokens {
+		if len(t.Content) > pieceLimit {
+			return fmt.Errorf("the added token %d has %d bytes, at most %d are allowed", t.ID, len(t.Content), pieceLimit)
+		}
+		total += len(t.Content)
+	}
+	if total > piecesLimit {
+		return fmt.Errorf("a vocabulary of %d bytes, at most %d are allowed", total, piecesLimit)
+	}
+	return cmp.Or(checkComponent("normalizer", f.Normalizer), checkComponent("pre_tokenizer", f.PreTokenizer), checkComponent("decoder", f.Decoder))
+}
+
+// library returns the file for the library: without truncation, padding and
+// post-processor, whose work EncodeEOS does. Every part is written anew, so
+// that the library sees what was checked even where a key came twice.
+func (f *tokenizerFile) library() ([]byte, error) {
+	clean := *f
+	clean.Truncation, clean.Padding, clean.PostProcessor = nil, nil, nil
 	return json.Marshal(clean)
 }
 
@@ -101,58 +189,6 @@ func checkComponent(part string, v any) error {
 				if err != nil {
 					return fmt.Errorf("precompiled_charsmap: %w", err)
 				}
-			}
-		}
-	}
-	return nil
-}
-
-// checkCharsmap walks SentencePiece's compiled normalisation rules as the
-// library would for every possible text, and refuses what leads out of bounds.
-//
-// The blob is the size of a trie in bytes, the trie as a double array of
-// uint32, and the replacements, UTF-8 ended by NUL. A unit of the array has a
-// label (bits 0-7 and 31), a leaf flag (8) and the offset of its children
-// (10-30, shifted by 8 if bit 9 is set), which lie at the offset XOR their
-// byte; a leaf's value is where its replacement starts.
-// Source: sentencepiece third_party/darts_clone and src/normalizer.cc.
-func checkCharsmap(blob []byte) error {
-	if len(blob) < 4 {
-		return errors.New("too short")
-	}
-	size := int64(binary.LittleEndian.Uint32(blob))
-	blob = blob[4:]
-	if size < 4 || size > int64(len(blob)) {
-		return fmt.Errorf("a trie of %d bytes in %d", size, len(blob))
-	}
-	units := uint32(size / 4)
-	unit := func(i uint32) uint32 { return binary.LittleEndian.Uint32(blob[4*i:]) }
-	replacements := blob[units*4:]
-	if !utf8.Valid(replacements) {
-		return errors.New("the replacements are not UTF-8")
-	}
-	seen := make([]bool, units)
-	seen[0] = true
-	for queue := []uint32{0}; len(queue) > 0; {
-		at := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		u := unit(at)
-		base := at ^ (u>>10)<<(u&(1<<9)>>6)
-		if base >= units || base|0xff >= units {
-			return fmt.Errorf("unit %d leads out of the trie", at)
-		}
-		if u>>8&1 == 1 && at != 0 {
-			value := unit(base) & (1<<31 - 1)
-			if int64(value) > int64(len(replacements)) ||
-				int64(value) < int64(len(replacements)) && !utf8.RuneStart(replacements[value]) {
-				return fmt.Errorf("unit %d has its replacement at byte %d, of which there are %d", at, value, len(replacements))
-			}
-		}
-		for c := uint32(1); c <= 0xff; c++ {
-			child := base ^ c
-			if !seen[child] && unit(child)&(1<<31|0xff) == c {
-				seen[child] = true
-				queue = append(queue, child)
 			}
 		}
 	}

@@ -33,12 +33,21 @@ func t5JSON(t testing.TB) []byte {
 
 func loadTokenizer(t testing.TB, data []byte, rows int) *Tokenizer {
 	t.Helper()
-	tok, err := newTokenizer(data, Config{VocabSize: rows, PadID: 0, EOSID: 1})
+	tok, err := parsedTokenizer(data, Config{VocabSize: rows, PadID: 0, EOSID: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tok.Close() })
 	return tok
+}
+
+// parsedTokenizer makes a tokenizer of the content of a tokenizer.json.
+func parsedTokenizer(data []byte, c Config) (*Tokenizer, error) {
+	f, err := parseTokenizer(data)
+	if err != nil {
+		return nil, err
+	}
+	return newTokenizer(f, c)
 }
 
 func tinyTokenizer(t testing.TB) *Tokenizer {
@@ -228,6 +237,19 @@ func TestTokenizerErrors(t *testing.T) {
 		{"empty", nil, 8192, "no JSON object"},
 		{"cut", whole[:len(whole)/2], 8192, "no JSON object"},
 		{"list", []byte("[]"), 8192, "no JSON object"},
+		{"piece too long for the library's stack", change(t, func(top map[string]any) {
+			model(top)["vocab"].([]any)[5000] = []any{strings.Repeat("z", 10_000_000), -5.0}
+		}), 8192, "piece 5000 of the vocabulary has 10000000 bytes"},
+		{"added token as long", change(t, func(top map[string]any) {
+			top["added_tokens"].([]any)[3].(map[string]any)["content"] = strings.Repeat("z", 1_000_000)
+		}), 8192, "has 1000000 bytes"},
+		{"all pieces too long", change(t, func(top map[string]any) {
+			for id := range 5000 {
+				model(top)["vocab"].([]any)[id+100] = []any{strings.Repeat("z", 4000), -5.0}
+			}
+		}), 8192, "a vocabulary of"},
+		{"score out of reach", change(t, func(top map[string]any) { model(top)["vocab"].([]any)[7] = []any{"x", 1e300} }), 8192, "has the score 1e+300"},
+		{"piece of one", change(t, func(top map[string]any) { model(top)["vocab"].([]any)[7] = []any{"x"} }), 8192, "no pair"},
 		{"no model", []byte("{}"), 8192, "not a tokenizer.json"},
 		{"config", []byte(`{"model_type": "t5"}`), 8192, "not a tokenizer.json"},
 		{"not UTF-8", []byte("{\"model\": \"\xff\"}"), 8192, "not UTF-8"},
@@ -258,7 +280,7 @@ func TestTokenizerErrors(t *testing.T) {
 		})
 	}
 	for _, c := range []Config{{VocabSize: 8192, PadID: 0, EOSID: 2}, {VocabSize: 8192, PadID: 3, EOSID: 1}} {
-		_, err := newTokenizer(whole, c)
+		_, err := parsedTokenizer(whole, c)
 		wantError(t, err, "in config.json is", "the tokenizer of another model")
 	}
 }
@@ -275,10 +297,7 @@ func TestTokenizerMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := open(t, dir).Tokenizer()
-	wantError(t, err, "opening the tokenizer of", "tokenizer.json", "hint:copy or download")
-	write(t, filepath.Join(dir, "spiece.model"), nil)
-	_, err = open(t, dir).Tokenizer()
-	wantError(t, err, "hint:spiece.model alone")
+	wantError(t, err, "opening the tokenizer of", "neither tokenizer.json nor spiece.model", "hint:copy or download")
 }
 
 // Every map that the library could not walk safely is refused: each bit of a

@@ -1,0 +1,246 @@
+package models
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// byt5 is the tokenizer of ByT5, which has no vocabulary: a byte of UTF-8 is an
+// id, after those of padding, end of sequence and unknown. Special tokens are
+// found in the text first. Sources: Xue et al., "ByT5" (2022); transformers'
+// models/byt5/tokenization_byt5.py and tokenization_python.py.
+type byt5 struct {
+	tokens  map[int64]addedToken
+	ids     map[string]int64 // of the tokens
+	longest []string         // their texts, the longest first
+	first   [256]bool        // bytes that one of them begins with
+	size    int
+}
+
+const (
+	byt5Class     = "ByT5Tokenizer"
+	byt5Sentinels = 125
+	byt5Bytes     = 3                               // the id of byte 0
+	byt5Rows      = byt5Bytes + 256 + byt5Sentinels // all ids, the embedding's rows
+)
+
+// byt5Roles has the tokens of the first three ids.
+var byt5Roles = []struct{ role, content string }{{"pad_token", "<pad>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}}
+
+// newByT5 makes the tokenizer that settings describe, at most with the ids of
+// limit rows.
+func newByT5(settings *tokenizerSettings, limit int) (*byt5, error) {
+	b := &byt5{tokens: map[int64]addedToken{}, ids: map[string]int64{}}
+	defaults := map[string]addedToken{}
+	for id, r := range byt5Roles {
+		t, said := settings.named[r.role]
+		if !said {
+			t = addedToken{Content: r.content, bare: true}
+		}
+		if t.bare { // for ByT5 only
+			t.LStrip, t.RStrip = true, true
+		}
+		b.tokens[int64(id)], defaults[r.role] = t, t
+	}
+	for _, t := range settings.added {
+		b.tokens[t.ID] = t
+	}
+	var held []addedToken
+	next := int64(byt5Bytes + 256)
+	for id, t := range b.tokens {
+		held = append(held, t)
+		if id >= byt5Bytes+256 {
+			next++
+		}
+	}
+	special, err := byt5Special(settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range settings.tokens(held, defaults, special) {
+		b.tokens[next] = t
+		next++
+	}
+	listed := settings.tokens(nil, defaults, special)
+	for id, t := range b.tokens {
+		if id < 0 || id >= int64(limit) {
+			return nil, fmt.Errorf("the token %q has id %d, but the model's embedding has %d rows: the tokenizer of another model", t.Content, id, limit)
+		}
+		t.Special = slices.ContainsFunc(listed, func(o addedToken) bool { return o.Content == t.Content })
+		t.ID, t.bare = id, false
+		b.tokens[id] = t
+		if t.Content != "" {
+			b.ids[t.Content] = id
+			b.longest = append(b.longest, t.Content)
+			b.first[t.Content[0]] = true
+		}
+		b.size = max(b.size, int(id)+1)
+	}
+	b.size = max(b.size, byt5Bytes+256)
+	slices.SortFunc(b.longest, func(a, b string) int { return len(b) - len(a) })
+	return b, nil
+}
+
+// byt5Special returns the special tokens without a role: those that the
+// settings say, else the sentinels.
+func byt5Special(settings *tokenizerSettings) ([]addedToken, error) {
+	n := byt5Sentinels
+	if settings.extraIDs != nil {
+		n = *settings.extraIDs
+	}
+	if len(settings.old) > 0 && n > 0 {
+		own := 0
+		for _, t := range settings.old {
+			if strings.Contains(t.Content, "extra_id") {
+				own++
+			}
+		}
+		if own != n {
+			return nil, fmt.Errorf("%d sentinels among additional_special_tokens, but extra_ids is %d", own, n)
+		}
+	}
+	if settings.extraSaid {
+		return settings.extra, nil
+	}
+	if settings.old != nil {
+		return settings.old, nil
+	}
+	if n > byt5Rows {
+		return nil, fmt.Errorf("%d extra_ids: ByT5 has %d", n, byt5Sentinels)
+	}
+	var list []addedToken
+	for i := range n {
+		list = append(list, addedToken{Content: sentinel(i)})
+	}
+	return list, nil
+}
+
+func (b *byt5) encode(text string) []uint32 {
+	parts := b.split(text)
+	for i, part := range parts {
+		id, ok := b.ids[part]
+		if !ok {
+			continue
+		}
+		t := b.tokens[id]
+		if t.RStrip && i+1 < len(parts) {
+			parts[i+1] = strings.TrimLeftFunc(parts[i+1], isPythonSpace)
+		}
+		if t.LStrip && i > 0 {
+			parts[i-1] = strings.TrimRightFunc(parts[i-1], isPythonSpace)
+		}
+		if t.SingleWord {
+			switch {
+			case i > 0 && parts[i-1] != "" && !strings.HasSuffix(parts[i-1], " "):
+				parts[i-1], parts[i] = parts[i-1]+part, ""
+			case i+1 < len(parts) && parts[i+1] != "" && !strings.HasPrefix(parts[i+1], " "):
+				parts[i+1], parts[i] = part+parts[i+1], ""
+			}
+		}
+	}
+	ids := make([]uint32, 0, len(text))
+	for _, part := range parts {
+		if id, ok := b.ids[part]; ok {
+			ids = append(ids, uint32(id))
+			continue
+		}
+		for i := range len(part) {
+			ids = append(ids, uint32(part[i])+byt5Bytes)
+		}
+	}
+	return ids
+}
+
+// split cuts a text before and after each token in it, the leftmost first and
+// of those that begin together the longest.
+func (b *byt5) split(text string) []string {
+	var parts []string
+	start := 0
+	for at := 0; at < len(text); {
+		if token := b.at(text[at:]); token != "" {
+			if start < at {
+				parts = append(parts, text[start:at])
+			}
+			parts = append(parts, token)
+			at += len(token)
+			start = at
+		} else {
+			at++
+		}
+	}
+	if start < len(text) {
+		parts = append(parts, text[start:])
+	}
+	return parts
+}
+
+// at returns the longest token that text begins with, or "".
+func (b *byt5) at(text string) string {
+	if !b.first[text[0]] {
+		return ""
+	}
+	for _, token := range b.longest {
+		if strings.HasPrefix(text, token) {
+			return token
+		}
+	}
+	return ""
+}
+
+// isPythonSpace reports what Python's str.strip strips: white space, and the
+// four separators of ASCII.
+func isPythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+
+// decode leaves out what is not UTF-8: a model may end in the middle of a
+// character.
+func (b *byt5) decode(ids []uint32) string {
+	var text []byte
+	for _, id := range ids {
+		if t, ok := b.tokens[int64(id)]; ok {
+			if !t.Special {
+				text = append(text, t.Content...)
+			}
+		} else if id >= byt5Bytes && id < byt5Bytes+256 {
+			text = append(text, byte(id-byt5Bytes))
+		}
+	}
+	return strings.ToValidUTF8(string(text), "")
+}
+
+func (b *byt5) vocabSize() int { return b.size }
+
+func (b *byt5) close() {}
+
+// hash is what [tokenizerFile.hash] is to the others.
+func (b *byt5) hash() (string, error) { return contentHash([]any{byt5Class, b.tokens}) }
+
+// config returns a tokenizer_config.json from which this tokenizer can be made
+// again.
+func (b *byt5) config() ([]byte, error) {
+	type token struct { // without an id, which is the key
+		Content    string `json:"content"`
+		SingleWord bool   `json:"single_word"`
+		LStrip     bool   `json:"lstrip"`
+		RStrip     bool   `json:"rstrip"`
+		Normalized bool   `json:"normalized"`
+		Special    bool   `json:"special"`
+	}
+	decoder := map[int64]token{}
+	special := []string{}
+	for _, id := range slices.Sorted(maps.Keys(b.tokens)) {
+		t := b.tokens[id]
+		decoder[id] = token{t.Content, t.SingleWord, t.LStrip, t.RStrip, t.Normalized, t.Special}
+		if t.Special && id >= byt5Bytes {
+			special = append(special, t.Content)
+		}
+	}
+	config := map[string]any{"tokenizer_class": byt5Class, "added_tokens_decoder": decoder, "extra_ids": 0, "extra_special_tokens": special}
+	for id, r := range byt5Roles {
+		config[r.role] = b.tokens[int64(id)].Content
+	}
+	return json.MarshalIndent(config, "", "  ")
+}
