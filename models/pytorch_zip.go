@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"softprompt/onnx/hint"
 )
 
 // The zip that torch.save writes since PyTorch 1.6 (caffe2/serialize/
@@ -41,9 +43,6 @@ func readPyTorchZip(file []byte) ([]tensor, error) {
 		if !strings.HasPrefix(name, root+"/") {
 			return nil, fmt.Errorf("the zip has %.80q outside its folder %.40q", name, root)
 		}
-	}
-	if _, ok := entries[root+"/constants.pkl"]; ok {
-		return nil, fmt.Errorf("a TorchScript program, wanted a state dict")
 	}
 	if order, ok := entries[root+"/byteorder"]; ok {
 		if text := file[order.from:order.to]; string(text) != "little" {
@@ -87,6 +86,9 @@ func zipEntries(file []byte) (map[string]extent, error) {
 	r, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		return nil, fmt.Errorf("reading the zip's directory: %w", err)
+	}
+	if slices.ContainsFunc(r.File, func(f *zip.File) bool { return path.Base(f.Name) == "constants.pkl" }) {
+		return nil, hint.Wrap(errors.New("a TorchScript program, wanted a state dict"), stateDictHint)
 	}
 	size := int64(len(file))
 	entries := map[string]extent{}
