@@ -84,6 +84,9 @@ func (g *t5) candidates(states, mask string) string {
 // [N,T] shifted right. If row [N] is not "", it says which row of the encoder's
 // states each label sequence looks at; else they correspond.
 func (g *t5) teacherForced(states, mask, labels, row string) string {
+	if g.Graphs != nil {
+		return g.exportedDecoder(states, mask, labels, row)
+	}
 	k, v := g.crossKeysValues(states)
 	g.at("decoder", -1, "")
 	crossBias := g.Unsqueeze(g.maskBias(mask), 1, 2) // [B,1,1,E]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"softprompt/export/exported"
 	"softprompt/models"
 	"softprompt/onnx"
 	"softprompt/prompt"
@@ -16,6 +17,10 @@ type Spec struct {
 	// Weights are the model's, all float32 and in files of one folder, as
 	// models.Model.Float32File returns them.
 	Weights *models.Checkpoint
+	// Graphs are an exported model's own, in place of Weights: [Train] and
+	// [Score] use its encoder and decoder as they stand. A method can then
+	// reach the input embeddings, and there is no dropout.
+	Graphs *exported.T5
 	// Method adapts the model; nil leaves it as it is.
 	Method *prompt.Method
 	// Prompt is built into the graph, if it is not nil: what the method
@@ -45,15 +50,21 @@ type t5 struct {
 	loaded map[string]string // weights by Hugging Face name
 	folder string            // where the weights' files lie
 	sites  map[string]int64  // dropout sites met so far by input, nil when the graph has none
-	row    string            // the encoder row of each decoder row, "" when they are the same
+	// spliced has the weights of exported graphs by their first byte.
+	spliced map[*byte]*onnx.Tensor
+	row     string // the encoder row of each decoder row, "" when they are the same
 }
 
 // newGraph starts a graph of the given name.
 func newGraph(name string, spec Spec) (*t5, error) {
-	if spec.Weights == nil {
+	if spec.Weights == nil && spec.Graphs == nil {
 		return nil, errors.New("exporting a graph: the spec has no weights")
 	}
-	if activations[spec.Config.Activation] == nil {
+	if spec.Graphs != nil {
+		if err := spec.checkGraphs(name); err != nil {
+			return nil, err
+		}
+	} else if activations[spec.Config.Activation] == nil {
 		return nil, fmt.Errorf("exporting a graph: no activation named %q", spec.Config.Activation)
 	}
 	if spec.Embeds && spec.Method != nil {
@@ -66,6 +77,7 @@ func newGraph(name string, spec Spec) (*t5, error) {
 		Builder: onnx.NewBuilder(onnx.NewModel(name)),
 		Spec:    spec,
 		loaded:  map[string]string{},
+		spliced: map[*byte]*onnx.Tensor{},
 	}
 	g.site = prompt.Site{B: g.Builder, Layer: -1}
 	return g, nil

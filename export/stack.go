@@ -13,6 +13,9 @@ import (
 func (g *t5) encoder() (states, mask string) {
 	g.at("encoder", -1, "")
 	x, mask := g.encoderInput()
+	if g.Graphs != nil {
+		return g.exportedEncoder(x, mask), mask
+	}
 	if shape := g.Shape(mask); g.Spec.Dropout && len(shape) == 2 {
 		g.addDropout(shape[1])
 	}
@@ -44,11 +47,19 @@ func (g *t5) encoderInput() (emb, mask string) {
 	ids := g.Input("input_ids", onnx.Int64, b, s)
 	mask = g.Cast(g.Input("attention_mask", onnx.Int64, b, s), onnx.Float32)
 	g.methodInputs()
-	emb = g.Gather(g.weight("shared.weight"), ids, 0)
+	emb = g.embedded(ids)
 	if g.Method.Embeddings != nil {
 		emb, mask = g.Method.Embeddings(&g.site, emb, mask)
 	}
 	return emb, mask
+}
+
+// embedded looks token ids [B,S] up: [B,S,d].
+func (g *t5) embedded(ids string) string {
+	if g.Graphs != nil {
+		return g.exportedEmbedding(ids)
+	}
+	return g.Gather(g.weight("shared.weight"), ids, 0)
 }
 
 // methodInputs declares the graph inputs of the method.

@@ -1,9 +1,11 @@
 package exported
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"softprompt/models"
 	"softprompt/onnx"
@@ -78,7 +80,33 @@ func (t *T5) load(ctx context.Context, m *models.Model) error {
 	}
 	t.Encoder, t.Decoder = enc.model, dec.model
 	t.Notes = append(enc.notes, dec.notes...)
-	return t.Embedding.check(t.EncoderFile, m.Config)
+	if err := t.Embedding.check(t.EncoderFile, m.Config); err != nil {
+		return err
+	}
+	t.share(dec)
+	return nil
+}
+
+// share lets the decoder use the encoder's copy of what both files hold, the
+// table of embeddings above all.
+func (t *T5) share(dec *part) {
+	const small = 1 << 10
+	held := append(slices.Clone(t.Encoder.Graph.Initializers), t.Embedding.Table)
+	shared := 0
+	for i, w := range t.Decoder.Graph.Initializers {
+		for _, o := range held {
+			if len(w.Data) >= small && len(w.Data) == len(o.Data) && w.Type == o.Type && slices.Equal(w.Dims, o.Dims) && bytes.Equal(w.Data, o.Data) {
+				c := *w
+				c.Data = o.Data
+				t.Decoder.Graph.Initializers[i] = &c
+				shared++
+				break
+			}
+		}
+	}
+	if shared > 0 {
+		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d weights are the encoder's own", dec.file, shared))
+	}
 }
 
 // Close unmaps the files. The graphs, and those made from them, must not be
