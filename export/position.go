@@ -3,6 +3,7 @@ package export
 import (
 	"math"
 
+	"softprompt/models"
 	"softprompt/onnx"
 )
 
@@ -12,35 +13,12 @@ import (
 // on the distance alone and stops changing at max_distance, so the graph holds
 // the buckets of all distances up to there, computed here, and looks them up.
 
-// bucket returns the bucket of the distance rel = key position − query
-// position (modeling_t5.py, _relative_position_bucket). The logarithm is
-// taken in float32, as the reference takes it: in float64 some edges move.
-func bucket(rel, buckets, maxDistance int, bidirectional bool) int {
-	base := 0
-	if bidirectional {
-		buckets /= 2
-		if rel > 0 {
-			base = buckets
-		}
-		rel = max(rel, -rel)
-	} else {
-		rel = max(-rel, 0)
-	}
-	exact := buckets / 2
-	if rel < exact {
-		return base + rel
-	}
-	ratio := float32(math.Log(float64(float32(rel) / float32(exact))))
-	large := float32(ratio/float32(math.Log(float64(maxDistance)/float64(exact)))) * float32(buckets-exact)
-	return base + min(exact+int(large), buckets-1)
-}
-
 // distanceBuckets returns the buckets of the distances −M … M, where M is
 // max_distance.
 func distanceBuckets(buckets, maxDistance int, bidirectional bool) []int64 {
 	out := make([]int64, 2*maxDistance+1)
 	for i := range out {
-		out[i] = int64(bucket(i-maxDistance, buckets, maxDistance, bidirectional))
+		out[i] = int64(models.RelativeBucket(i-maxDistance, buckets, maxDistance, bidirectional))
 	}
 	return out
 }

@@ -37,10 +37,10 @@ func TestBuckets(t *testing.T) {
 		if d > 0 {
 			want += 16
 		}
-		if got := bucket(d, 32, 128, true); got != want {
+		if got := models.RelativeBucket(d, 32, 128, true); got != want {
 			t.Errorf("encoder, distance %d: bucket %d, want %d", d, got, want)
 		}
-		if got, want := bucket(d, 32, 128, false), at(causal, max(-d, 0)); got != want {
+		if got, want := models.RelativeBucket(d, 32, 128, false), at(causal, max(-d, 0)); got != want {
 			t.Errorf("decoder, distance %d: bucket %d, want %d", d, got, want)
 		}
 	}
@@ -52,10 +52,10 @@ func TestDistancesSaturate(t *testing.T) {
 		for _, max := range []int{20, 128, 200} {
 			table := distanceBuckets(32, max, bidirectional)
 			for _, far := range []int{max + 1, max + 7, 10 * max} {
-				if got, want := bucket(far, 32, max, bidirectional), int(table[2*max]); got != want {
+				if got, want := models.RelativeBucket(far, 32, max, bidirectional), int(table[2*max]); got != want {
 					t.Errorf("distance %d: bucket %d, the table ends in %d", far, got, want)
 				}
-				if got, want := bucket(-far, 32, max, bidirectional), int(table[0]); got != want {
+				if got, want := models.RelativeBucket(-far, 32, max, bidirectional), int(table[0]); got != want {
 					t.Errorf("distance %d: bucket %d, the table begins with %d", -far, got, want)
 				}
 			}

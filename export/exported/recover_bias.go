@@ -1,0 +1,188 @@
+package exported
+
+import (
+	"fmt"
+	"slices"
+
+	"softprompt/models"
+)
+
+// bias reads what is added to the scores of a sub-layer: masks, and in
+// self-attention the biases that a table gives to relative positions.
+func (w *walk) bias(terms []string, layer, part string) error {
+	var table *source
+	for _, term := range terms {
+		t, err := w.table(term)
+		if err != nil {
+			return err
+		}
+		if t != nil && table != nil && t.tensor != table.tensor {
+			return fmt.Errorf("the scores get biases from two tables, %s and %s", table.tensor.Name, t.tensor.Name)
+		}
+		if t != nil {
+			table = t
+		}
+	}
+	switch {
+	case part == "EncDecAttention" && table != nil:
+		return fmt.Errorf("cross-attention has a table of relative positions (%s), which no T5 has", table.tensor.Name)
+	case part == "EncDecAttention":
+		return nil
+	case table == nil:
+		return fmt.Errorf("the scores have no bias by relative position")
+	}
+	// The walk comes from the last layer, so the first has the last word.
+	name := layer + ".SelfAttention.relative_attention_bias.weight"
+	if !w.config.PerLayerBias {
+		name = w.part + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+		if known := w.weights[name]; known != nil && known.tensor != table.tensor {
+			return fmt.Errorf("its table of positions is %s, but that of the layers above %s: a table in every layer, where config.json says T5", table.tensor.Name, known.tensor.Name)
+		}
+	}
+	return w.found(name, table)
+}
+
+// throughBias are the operators between a table and the scores, with the
+// operands that may lead to it.
+var throughBias = map[string][]int{
+	"Add": {0, 1}, "Where": {1, 2}, "Max": {0, 1}, "Min": {0, 1}, "Clip": {0},
+	"Cast": {0}, "Identity": {0}, "Unsqueeze": {0}, "Squeeze": {0}, "Reshape": {0}, "Transpose": {0}, "Slice": {0}, "Expand": {0},
+}
+
+// table returns the table of relative positions that a bias comes from, nil if
+// it is masks alone.
+func (w *walk) table(bias string) (*source, error) {
+	if t, ok := w.tables[bias]; ok {
+		return t, nil
+	}
+	var table *source
+	seen := map[string]bool{}
+	var search func(value string) error
+	search = func(value string) error {
+		if seen[value] {
+			return nil
+		}
+		seen[value] = true
+		m := w.maker(value)
+		if t := w.lookup(m); t != nil {
+			if table != nil && t.tensor != table.tensor {
+				return fmt.Errorf("%v is a second table of positions", m.Node)
+			}
+			table = t
+			return w.checkBuckets(m)
+		}
+		if perm := m.Ints("perm"); m.is("", "Transpose") && len(perm) >= 3 && !slices.Equal(perm, []int64{2, 0, 1}) && !slices.Equal(perm, []int64{0, 3, 1, 2}) {
+			return fmt.Errorf("%v turns the bias of positions by %v", m.Node, perm)
+		}
+		for _, i := range throughBias[nameOf(m)] {
+			if err := search(m.Input(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := search(bias); err != nil {
+		return nil, err
+	}
+	w.tables[bias] = table
+	return table, nil
+}
+
+// lookup returns the table that a node looks buckets up in, or nil.
+func (w *walk) lookup(m maker) *source {
+	scale, zero := "", ""
+	if m.is("", "DequantizeLinear") {
+		scale, zero = m.Input(1), m.Input(2)
+		m = w.maker(m.Input(0))
+	}
+	s := w.constant(m.Input(0))
+	if !m.is("", "Gather") || m.Int("axis", 0) != 0 || s == nil || len(s.tensor.Dims) != 2 {
+		return nil
+	}
+	if scale != "" {
+		s = w.quantised(s, scale, zero, -1)
+	}
+	if s != nil {
+		s.node = m.Name
+	}
+	return s
+}
+
+// checkBuckets computes the buckets of some distances as the graph does, and
+// holds them against those of T5.
+func (w *walk) checkBuckets(m maker) error {
+	if m.is("", "DequantizeLinear") {
+		m = w.maker(m.Input(0))
+	}
+	distance, err := w.distance(m.Input(1))
+	if err != nil {
+		return fmt.Errorf("%v: reading its buckets: %w", m.Node, err)
+	}
+	var at []float64
+	for i := -600; i <= 600; i++ {
+		at = append(at, float64(i))
+	}
+	for i := 601; i < 2*w.config.MaxDistance && i < 1<<20; i += 1 + i/64 {
+		at = append(at, float64(i), float64(-i))
+	}
+	got, err := (&evaluation{g: w.view, known: map[string][]float64{distance: at}}).eval(m.Input(1))
+	if err != nil {
+		return fmt.Errorf("%v: reading its buckets: %w", m.Node, err)
+	}
+	if len(got) != len(at) {
+		return fmt.Errorf("%v: its buckets do not depend on distances", m.Node)
+	}
+	for i, d := range at {
+		if want := models.RelativeBucket(int(d), w.config.NumBuckets, w.config.MaxDistance, w.part == "encoder"); got[i] != float64(want) {
+			return fmt.Errorf("%v: distance %v falls in bucket %v, wanted %d of %d up to distance %d by config.json",
+				m.Node, d, got[i], want, w.config.NumBuckets, w.config.MaxDistance)
+		}
+	}
+	return nil
+}
+
+// distance finds the relative positions that buckets are computed from: the
+// one difference of two computed values.
+func (w *walk) distance(buckets string) (string, error) {
+	found := ""
+	seen := map[string]bool{}
+	var search func(value string) error
+	search = func(value string) error {
+		if seen[value] || w.consts[value] != nil {
+			return nil
+		}
+		seen[value] = true
+		m := w.maker(value)
+		if m.is("", "Sub") {
+			_, a := w.number(m.Input(0))
+			_, b := w.number(m.Input(1))
+			if !a && !b && w.isInteger(value) {
+				if found != "" {
+					return fmt.Errorf("%v is a second difference of positions", m.Node)
+				}
+				found = value
+				return nil
+			}
+		}
+		if functions[nameOf(m)] == nil {
+			return fmt.Errorf("%s where arithmetic on distances was wanted", w.describe(value))
+		}
+		n := len(m.Inputs)
+		if k, ok := operands[nameOf(m)]; ok {
+			n = min(n, k)
+		}
+		for _, in := range m.Inputs[:n] {
+			if err := search(in); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := search(buckets); err != nil {
+		return "", err
+	}
+	if found == "" {
+		return "", fmt.Errorf("no difference of positions leads to them")
+	}
+	return found, nil
+}

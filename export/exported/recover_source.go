@@ -1,0 +1,278 @@
+package exported
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"softprompt/onnx"
+)
+
+// source says where a weight's numbers lie and how to make float32 of them:
+// as they are, turned from [in,out] to [out,in], and from a quantised type
+// (number − zero)·scale.
+type source struct {
+	tensor *onnx.Tensor
+	// node is the one that reads the weight; its name often says which it is.
+	node string
+	// rows and cols are the sizes that are wanted; a vector has one row.
+	rows, cols int64
+	turned     bool // stored as [cols,rows]
+	quantum    *quantum
+	parts      []*onnx.Tensor // all constants that it is made of
+}
+
+// quantum says how a quantised tensor's numbers are spaced, along an axis of
+// the stored tensor or, with axis −1, in all of it.
+type quantum struct {
+	axis        int
+	scale, zero []float64
+	// bits and block are those of a MatMulNBits weight [rows, blocks,
+	// bytes of a block], whose scale and zero have an entry a block.
+	bits, block int64
+}
+
+// constant returns the source of a value that is a weight: a constant, behind
+// what exporters put between it and its reader.
+func (g *view) constant(value string) *source {
+	m := g.maker(value)
+	t := g.consts[value]
+	switch {
+	case t != nil:
+		return newSource(t)
+	case m.is("", "Identity"), m.is("", "Cast") && onnx.DType(m.Int("to", 0)).IsFloat():
+		s := g.constant(m.Input(0))
+		if s == nil || !s.tensor.Type.IsFloat() {
+			return nil
+		}
+		return s
+	case m.is("", "Transpose"):
+		s := g.constant(m.Input(0))
+		perm := m.Ints("perm")
+		if s == nil || len(s.tensor.Dims) != 2 || len(perm) == 2 && perm[0] == 0 {
+			return nil
+		}
+		return s.turn()
+	case m.is("", "DequantizeLinear"), m.is("com.microsoft", "DequantizeLinear"):
+		s := g.constant(m.Input(0))
+		if s == nil || m.Int("block_size", 0) != 0 {
+			return nil
+		}
+		return g.quantised(s, m.Input(1), m.Input(2), m.Int("axis", 1))
+	}
+	return nil
+}
+
+// newSource returns the source of a matrix or vector as it is stored.
+func newSource(t *onnx.Tensor) *source {
+	s := &source{tensor: t, rows: 1, cols: t.Len(), parts: []*onnx.Tensor{t}}
+	if len(t.Dims) == 2 {
+		s.rows, s.cols = t.Dims[0], t.Dims[1]
+	}
+	return s
+}
+
+// turn swaps rows and columns.
+func (s *source) turn() *source {
+	out := *s
+	out.turned, out.rows, out.cols = !s.turned, s.cols, s.rows
+	return &out
+}
+
+// quantised adds scale and zero point to a source; nil if they do not fit it.
+func (g *view) quantised(s *source, scale, zero string, axis int64) *source {
+	if s == nil || s.quantum != nil || s.tensor.Type.IsFloat() {
+		return nil
+	}
+	out := *s
+	scales, ok := g.list(scale, &out)
+	zeros := []float64{0}
+	if ok && zero != "" {
+		zeros, ok = g.list(zero, &out)
+	}
+	if n := max(len(scales), len(zeros)); !ok || len(scales) != n && len(scales) != 1 || len(zeros) != n && len(zeros) != 1 {
+		return nil
+	}
+	q := &quantum{axis: -1, scale: scales, zero: zeros}
+	if len(scales) > 1 || len(zeros) > 1 {
+		rank := int64(len(s.tensor.Dims))
+		if axis < 0 {
+			axis += rank
+		}
+		if s.turned {
+			axis = rank - 1 - axis
+		}
+		if axis < 0 || axis >= rank || int64(max(len(scales), len(zeros))) != s.tensor.Dims[axis] {
+			return nil
+		}
+		q.axis = int(axis)
+	}
+	out.quantum = q
+	return &out
+}
+
+// list returns the numbers of a constant, which becomes part of a source.
+func (g *view) list(value string, of *source) ([]float64, bool) {
+	s := g.constant(value)
+	if s == nil || s.quantum != nil {
+		return nil, false
+	}
+	v, err := numbers(s.tensor)
+	of.parts = append(slices.Clone(of.parts), s.tensor)
+	return v, err == nil && len(v) > 0
+}
+
+// check reports whether the numbers can be made.
+func (s *source) check() error {
+	t := s.tensor
+	switch {
+	case t.External != nil:
+		return fmt.Errorf("tensor %s lies in %s and was not mapped", t.Name, t.External.Location)
+	case s.quantum != nil && s.quantum.bits != 0:
+		return nil // checked where it was found
+	case readers[t.Type] == nil:
+		return fmt.Errorf("tensor %s is %v, which no weight can be made of", t.Name, t.Type)
+	case !t.Type.IsFloat() && s.quantum == nil:
+		return fmt.Errorf("tensor %s is %v without a scale", t.Name, t.Type)
+	case len(t.Dims) > 2 || t.Len() != s.rows*s.cols || int64(len(t.Data)) != t.Len()*int64(t.Type.Size()):
+		return fmt.Errorf("tensor %s is %v%v with %d bytes", t.Name, t.Type, t.Dims, len(t.Data))
+	}
+	return nil
+}
+
+// read fills dst with the rows from `row` on. Of a turned matrix it reads a
+// stretch of each stored row, so that a call touches the whole matrix: it is
+// asked for many rows at once.
+func (s *source) read(dst []float32, row int64) {
+	n := int64(len(dst)) / s.cols
+	switch {
+	case s.quantum != nil && s.quantum.bits != 0:
+		s.readBlocks(dst, row)
+	case !s.turned:
+		s.stored(dst, row*s.cols)
+	default:
+		run := make([]float32, n)
+		for c := range s.cols {
+			s.stored(run, c*s.rows+row)
+			for r, v := range run {
+				dst[int64(r)*s.cols+c] = v
+			}
+		}
+	}
+}
+
+// stored fills dst with elements as they lie, from the one at `from` on.
+func (s *source) stored(dst []float32, from int64) {
+	t := s.tensor
+	size := int64(t.Type.Size())
+	data, read := t.Data[from*size:], readers[t.Type]
+	if s.quantum == nil {
+		for i := range dst {
+			dst[i] = float32(read(data[int64(i)*size:]))
+		}
+		return
+	}
+	q := s.quantum
+	width := t.Len()
+	if len(t.Dims) == 2 {
+		width = t.Dims[1]
+	}
+	for i := range dst {
+		at := int64(0)
+		switch at = from + int64(i); {
+		case q.axis < 0:
+			at = 0
+		case q.axis == len(t.Dims)-1:
+			at %= width
+		default:
+			at /= width
+		}
+		dst[i] = q.number(read(data[int64(i)*size:]), at)
+	}
+}
+
+// number dequantises as ONNX's operators do: the difference is exact, and its
+// product with the scale is rounded once.
+func (q *quantum) number(stored float64, at int64) float32 {
+	return float32(stored-q.zero[at%int64(len(q.zero))]) * float32(q.scale[at%int64(len(q.scale))])
+}
+
+// nbits returns the source of a MatMulNBits weight: rows of blocks, each with
+// a scale and a zero point, numbers of 4 or 8 bits with the lower half of a
+// byte first (onnxruntime ContribOperators.md, MatMulNBits).
+func (g *view) nbits(m maker) (*source, error) {
+	fail := func(what string) (*source, error) { return nil, fmt.Errorf("%v: %s", m.Node, what) }
+	t := g.consts[m.Input(1)]
+	k, n, bits, block := m.Int("K", 0), m.Int("N", 0), m.Int("bits", 4), m.Int("block_size", 0)
+	if t == nil || k < 1 || n < 1 || block < 1 || k > math.MaxInt32 || n > math.MaxInt32 || block > math.MaxInt32 {
+		return fail("its weight is no constant of known size")
+	}
+	if bits != 4 && bits != 8 || block*bits%8 != 0 || m.Input(4) != "" || m.Input(5) != "" {
+		return fail("weights of 4 or 8 bits without a group index or a bias can be recovered, this is another form")
+	}
+	blocks := (k + block - 1) / block
+	if t.Type != onnx.Uint8 || int64(len(t.Data)) != n*blocks*block*bits/8 {
+		return fail("its weight does not have the size that K, N and block_size say")
+	}
+	q := &quantum{bits: bits, block: block, zero: []float64{float64(int64(1) << (bits - 1))}}
+	s := &source{tensor: t, rows: n, cols: k, quantum: q, parts: []*onnx.Tensor{t}}
+	var ok bool
+	if q.scale, ok = g.list(m.Input(2), s); !ok || int64(len(q.scale)) != n*blocks {
+		return fail("its scales do not fit its blocks")
+	}
+	if zero := m.Input(3); zero != "" {
+		var err error
+		if q.zero, err = g.blockZeros(zero, bits, n, blocks); err != nil {
+			return fail(err.Error())
+		}
+		s.parts = append(s.parts, g.consts[zero])
+	}
+	return s, nil
+}
+
+// blockZeros reads the zero points of a MatMulNBits node: floats, or numbers
+// packed as the weight's are, each row on its own.
+func (g *view) blockZeros(value string, bits, rows, blocks int64) ([]float64, error) {
+	t := g.consts[value]
+	if t == nil {
+		return nil, fmt.Errorf("its zero points are no constant")
+	}
+	if t.Type.IsFloat() {
+		zeros, err := numbers(t)
+		if err == nil && int64(len(zeros)) != rows*blocks {
+			err = fmt.Errorf("its zero points do not fit its blocks")
+		}
+		return zeros, err
+	}
+	row := (blocks*bits + 7) / 8
+	if t.Type != onnx.Uint8 || int64(len(t.Data)) != rows*row {
+		return nil, fmt.Errorf("its zero points do not fit its blocks")
+	}
+	zeros := make([]float64, 0, rows*blocks)
+	for r := range rows {
+		for b := range blocks {
+			zeros = append(zeros, packed(t.Data[r*row:], b, bits))
+		}
+	}
+	return zeros, nil
+}
+
+// packed returns the i-th number of 4 or 8 bits.
+func packed(data []byte, i, bits int64) float64 {
+	if bits == 8 {
+		return float64(data[i])
+	}
+	return float64(data[i/2] >> (4 * (i % 2)) & 15)
+}
+
+// readBlocks is read for a MatMulNBits weight.
+func (s *source) readBlocks(dst []float32, row int64) {
+	q := s.quantum
+	blocks := (s.cols + q.block - 1) / q.block
+	for i := range dst {
+		r, c := row+int64(i)/s.cols, int64(i)%s.cols
+		b := r*blocks + c/q.block
+		data := s.tensor.Data[b*q.block*q.bits/8:]
+		dst[i] = q.number(packed(data, c%q.block, q.bits), b)
+	}
+}
