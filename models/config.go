@@ -186,8 +186,7 @@ func (r rawConfig) modelType() (string, error) {
 	}
 	name := or(r.ModelType, "")
 	if _, ok := modelTypes[name]; !ok {
-		return "", hint.Wrap(fmt.Errorf("model_type %q is none of t5, mt5, umt5", name),
-			"softprompt tunes models of the T5 family: T5, T5 v1.1, LM-adapted T5, Flan-T5, mT5, UMT5")
+		return "", otherType(name)
 	}
 	return name, nil
 }

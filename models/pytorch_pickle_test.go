@@ -116,7 +116,7 @@ func zipBytes(t testing.TB, files ...zipFile) pieces {
 		}
 		c.skip = true
 		if n := f.size - int64(len(f.data)); n > 0 {
-			if _, err := io.CopyN(part, zeros{}, n); err != nil {
+			if _, err := io.CopyN(part, zeroReader{}, n); err != nil {
 				t.Fatal(err)
 			}
 			if err := w.Flush(); err != nil {
@@ -131,9 +131,9 @@ func zipBytes(t testing.TB, files ...zipFile) pieces {
 	return c.kept
 }
 
-type zeros struct{}
+type zeroReader struct{}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // zipOf is a whole zip in memory.
 func zipOf(t testing.TB, files ...zipFile) []byte {

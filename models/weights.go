@@ -79,7 +79,8 @@ var unusedWeight = regexp.MustCompile(`^(encoder|decoder)\.embed_tokens\.weight$
 // CheckWeights reports whether the checkpoint holds every weight that a T5 of
 // this configuration reads, in its shape and as a floating-point type, and no
 // block that the configuration leaves out. The error names the first tensor
-// that does not fit and counts the others.
+// that does not fit and counts the others, or says of which other model the
+// checkpoint is.
 func CheckWeights(c Config, ck *Checkpoint) error {
 	var problems []error
 	known := map[string]bool{}
@@ -98,6 +99,9 @@ func CheckWeights(c Config, ck *Checkpoint) error {
 	}
 	if len(problems) == 0 {
 		return nil
+	}
+	if err := otherModel(ck); err != nil {
+		return err
 	}
 	err := problems[0]
 	if n := len(problems) - 1; n > 0 {
