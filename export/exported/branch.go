@@ -23,7 +23,13 @@ func (p *part) settle() error {
 	used := takenIn(g)
 	for _, n := range g.Nodes {
 		then, otherwise := branches(n)
-		if then == nil || otherwise == nil || reads(captures(then)) == reads(captures(otherwise)) {
+		if n.Op == "If" && n.Domain == "" && (then == nil || otherwise == nil) {
+			return p.fail(n, "it lacks a branch; want a graph without branches, or one that goes by the cache")
+		}
+		if then != nil && reads(captures(then)) && reads(captures(otherwise)) {
+			return p.fail(n, "both branches go on from a cache; want one that starts without")
+		}
+		if then == nil || reads(captures(then)) == reads(captures(otherwise)) {
 			nodes = append(nodes, n)
 			if reads(uses(n)) {
 				for _, y := range n.Outputs {

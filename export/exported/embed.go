@@ -97,7 +97,7 @@ func sizesOf(x string, n *onnx.Node) *onnx.Node {
 func (p *part) table(n *onnx.Node, made map[string]*onnx.Node) (Embedding, error) {
 	var e Embedding
 	x := n.Input(0)
-	for from := made[x]; from != nil; from = made[x] {
+	for from := made[x]; from != nil && p.constant(x) == nil; from = made[x] {
 		var err error
 		switch {
 		case from.Op == "DequantizeLinear" && e.Scale == nil:
@@ -139,10 +139,8 @@ func (p *part) constant(name string) *onnx.Tensor {
 		}
 	}
 	for _, n := range p.model.Graph.Nodes {
-		if n.Op == "Constant" && n.Output(0) == name {
-			if a := n.Attr("value"); a != nil {
-				return a.T
-			}
+		if n.Op == "Constant" && n.Domain == "" && n.Output(0) == name {
+			return literal(n)
 		}
 	}
 	return nil

@@ -67,6 +67,9 @@ type part struct {
 // open reads a file and tells by its inputs and outputs whether it is what it
 // is to be.
 func (t *T5) open(ctx context.Context, m *models.Model, file string, as role) (*part, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	read, err := onnx.Load(ctx, filepath.Join(m.Dir, filepath.FromSlash(file)))
 	if err != nil {
 		return nil, err
