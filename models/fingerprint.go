@@ -65,7 +65,6 @@ func (s matrixSample) value(i int) float64 {
 // value at a flat index of a weight, row by row in the layout of WeightShapes
 // ([out,in]); the head is asked for by the name that Config.HeadName gives.
 func NewFingerprint(c Config, at func(name string, index int64) (float32, error)) (Fingerprint, error) {
-	f := Fingerprint{sizes: configSizes(c), kind: feedForwardKind(c)}
 	var matrices []Weight
 	for _, w := range WeightShapes(c) {
 		if len(w.Shape) == 2 {
@@ -75,11 +74,33 @@ func NewFingerprint(c Config, at func(name string, index int64) (float32, error)
 	// The head is named by place, so that a tied model has the same
 	// fingerprint whether its file repeats the embedding or not.
 	matrices[len(matrices)-1].Name = c.HeadName()
-	f.count = min(maxMatrices, len(matrices))
+	return newFingerprint(c, feedForwardKind(c), matrices, at)
+}
+
+// NewGraphFingerprint takes the fingerprint of an exported model whose graphs
+// are used as they stand: there is no telling which of a T5's weights its
+// constants are, so it matches that of the same graphs alone. The constants
+// are given by name and shape, and at is as for [NewFingerprint].
+func NewGraphFingerprint(c Config, constants []Weight, at func(name string, index int64) (float32, error)) (Fingerprint, error) {
+	if len(constants) == 0 {
+		return Fingerprint{}, errors.New("taking the model's fingerprint: its graphs have no weights")
+	}
+	return newFingerprint(c, feedForwardKind(c)+graphsKind, constants, at)
+}
+
+// graphsKind marks the fingerprint of graphs.
+const graphsKind = "@graphs"
+
+func newFingerprint(c Config, kind string, matrices []Weight, at func(name string, index int64) (float32, error)) (Fingerprint, error) {
+	f := Fingerprint{sizes: configSizes(c), kind: kind, count: min(maxMatrices, len(matrices))}
 	for i, k := range strata(int64(len(matrices)), int64(f.count)) {
 		w := matrices[k]
 		var values [samplesPerMatrix]float32
-		for j, index := range strata(w.Shape[0]*w.Shape[1], samplesPerMatrix) {
+		n := int64(1)
+		for _, d := range w.Shape {
+			n *= d
+		}
+		for j, index := range strata(n, samplesPerMatrix) {
 			v, err := at(w.Name, index)
 			if err != nil {
 				return Fingerprint{}, fmt.Errorf("taking the model's fingerprint: %w", err)

@@ -218,6 +218,7 @@ func (r *Recovery) note(w *walk) {
 	}
 	r.Notes = append(r.Notes,
 		fmt.Sprintf("%s: %d weights of %d layers by structure (%s); %s", w.part, len(w.weights), layers, strings.Join(how, ", "), names))
+	r.Notes = append(r.Notes, w.notes...)
 }
 
 // scope matches what exporters keep of a weight's name in that of its node:

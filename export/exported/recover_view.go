@@ -54,8 +54,29 @@ func newView(m *onnx.Model) *view {
 				g.makers[o] = maker{n, i}
 			}
 		}
+		g.unfuse(n)
 	}
 	return g
+}
+
+// unfuse reads ONNX Runtime's sum and norm in one as the two nodes that it
+// stands for.
+func (g *view) unfuse(n *onnx.Node) {
+	if n.Op != "SkipSimplifiedLayerNormalization" || n.Domain != onnx.Microsoft || n.Input(3) != "" {
+		return
+	}
+	sum := n.Output(3)
+	if sum == "" {
+		sum = n.Output(0) + ":sum"
+	}
+	v, _ := g.shapes.Value(n.Input(0))
+	v.Name = sum
+	g.shapes.Set(v)
+	g.makers[sum] = maker{&onnx.Node{Name: n.Name, Op: "Add", Inputs: n.Inputs[:2], Outputs: []string{sum}}, 0}
+	g.makers[n.Output(0)] = maker{&onnx.Node{
+		Name: n.Name, Op: "SimplifiedLayerNormalization", Inputs: []string{sum, n.Input(2)}, Outputs: n.Outputs[:1],
+		Attrs: []onnx.Attr{onnx.FloatAttr("epsilon", n.Float("epsilon", 1e-12))},
+	}, 0}
 }
 
 // constantOf returns what a Constant node holds, or nil.

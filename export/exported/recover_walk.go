@@ -17,8 +17,9 @@ type walk struct {
 	part   string // encoder or decoder
 	// weights are the sources by Hugging Face's name.
 	weights map[string]*source
-	wanted map[string][]int64
+	wanted  map[string][]int64 // shapes by name
 	tables  map[string]*source // by the value that a bias is
+	notes   []string
 }
 
 func newWalk(config models.Config, part string, g *view) *walk {
