@@ -120,4 +120,5 @@ def main(tokenizer_file, out):
     print(f"{out}: {len(cases)} texts, {made_by}")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,201 @@
+package models
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// folderGolden is what transformers makes of a tokenizer's folder and of all
+// texts; tools/reference/tokenizers_folders.py says what the sums are of.
+type folderGolden struct {
+	Texts         int
+	IDs           int
+	VocabSize     int    `json:"vocab_size"`
+	IDsSHA256     string `json:"ids_sha256"`
+	DecodedSHA256 string `json:"decoded_sha256"`
+	VocabSHA256   string `json:"vocab_sha256"`
+	Tokenizer     any
+	Sums          []byte
+}
+
+func gunzip(t testing.TB, path string) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(read(t, path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// goldenTexts returns 20,000 sentences and more than 2,000 hostile texts.
+func goldenTexts(t testing.TB) []string {
+	t.Helper()
+	var texts []string
+	for data := gunzip(t, "testdata/tokenizers/texts.gz"); len(data) > 0; {
+		n, used := binary.Uvarint(data)
+		texts = append(texts, string(data[used:][:n]))
+		data = data[used+int(n):]
+	}
+	if len(texts) < 22000 {
+		t.Fatalf("%d texts", len(texts))
+	}
+	return texts
+}
+
+// sharedModels has the folders whose spiece.model lies in another one.
+var sharedModels = map[string]string{"t5-v1_1": "t5", "mt5-silent": "mt5", "added": "symbols", "legacy": "symbols"}
+
+// unpackTokenizer copies a folder of testdata/tokenizers, with spiece.model
+// unpacked if it has one.
+func unpackTokenizer(t testing.TB, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, file := range []string{"config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"} {
+		data, err := os.ReadFile(filepath.Join("testdata/tokenizers", name, file))
+		if err == nil {
+			write(t, filepath.Join(dir, file), data)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if !strings.HasPrefix(name, "byt5") {
+		from := name
+		if sharedModels[name] != "" {
+			from = sharedModels[name]
+		}
+		write(t, filepath.Join(dir, "spiece.model"), gunzip(t, filepath.Join("testdata/tokenizers", from, "spiece.model.gz")))
+	}
+	return dir
+}
+
+// openFolder makes the tokenizer of an unpacked folder.
+func openFolder(t testing.TB, dir string, rows int) *Tokenizer {
+	t.Helper()
+	tok, err := openTokenizer(dir, Config{ModelType: "t5", VocabSize: rows, PadID: 0, EOSID: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tok.Close() })
+	return tok
+}
+
+// tokenizerRows is the embedding of each folder's model.
+var tokenizerRows = map[string]int{
+	"t5": 32128, "t5-v1_1": 32128, "mt5": 2432, "mt5-silent": 2432, "umt5": 2304, "symbols": 1664, "added": 1536, "legacy": 1536,
+	"byt5": 384, "byt5-published": 384, "byt5-added": 384,
+}
+
+// Every id of every text is the one that transformers gives, and so is the
+// text that the ids become again.
+func TestTokenizerFoldersLikeTransformers(t *testing.T) {
+	texts := goldenTexts(t)
+	for name, rows := range tokenizerRows {
+		t.Run(name, func(t *testing.T) {
+			var want folderGolden
+			if err := json.Unmarshal(read(t, filepath.Join("testdata/tokenizers", name, "golden.json")), &want); err != nil {
+				t.Fatal(err)
+			}
+			tok := openFolder(t, unpackTokenizer(t, name), rows)
+			ids, differ := holdTexts(t, tok, texts, want)
+			t.Logf("%d texts, %d ids, %d differences", len(texts), ids, differ)
+			if got := tok.VocabSize(); got != want.VocabSize {
+				t.Errorf("%d ids known, wanted %d", got, want.VocabSize)
+			}
+			if want.Tokenizer != nil {
+				holdFile(t, tok, want)
+			}
+		})
+	}
+}
+
+// holdTexts encodes and decodes all texts and returns how many ids that made
+// and how many texts came out different.
+func holdTexts(t *testing.T, tok *Tokenizer, texts []string, want folderGolden) (count, differ int) {
+	if len(texts) != want.Texts || len(want.Sums) != 2*len(texts) {
+		t.Fatalf("golden.json is of %d texts", want.Texts)
+	}
+	allIDs, allText := sha256.New(), sha256.New()
+	for i, text := range texts {
+		ids, err := tok.Encode(text)
+		if err != nil {
+			t.Fatalf("%.60q: %v", text, err)
+		}
+		part := binary.AppendUvarint(nil, uint64(len(ids)))
+		for _, id := range ids {
+			part = binary.AppendUvarint(part, uint64(id))
+		}
+		if sum := sha256.Sum256(part); !bytes.Equal(sum[:2], want.Sums[2*i:2*i+2]) {
+			if differ++; differ <= 10 {
+				t.Errorf("text %d, %.80q, gives %v", i, text, ids[:min(len(ids), 40)])
+			}
+		}
+		allIDs.Write(part)
+		decoded := tok.Decode(ids)
+		allText.Write(append(binary.AppendUvarint(nil, uint64(len(decoded))), decoded...))
+		count += len(ids)
+	}
+	if count != want.IDs || sum(allIDs) != want.IDsSHA256 {
+		t.Errorf("%d ids, wanted %d and the same", count, want.IDs)
+	}
+	if sum(allText) != want.DecodedSHA256 {
+		t.Error("the ids become another text")
+	}
+	return count, differ
+}
+
+func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
+
+// holdFile compares the tokenizer.json made from spiece.model with the one
+// that transformers makes: scores to the last bit, and everything else.
+func holdFile(t *testing.T, tok *Tokenizer, want folderGolden) {
+	files, err := tok.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var top map[string]any
+	if err := json.Unmarshal(files["tokenizer.json"], &top); err != nil {
+		t.Fatal(err)
+	}
+	model := top["model"].(map[string]any)
+	vocab := sha256.New()
+	for _, p := range model["vocab"].([]any) {
+		text, score := p.([]any)[0].(string), p.([]any)[1].(float64)
+		part := append(binary.AppendUvarint(nil, uint64(len(text))), text...)
+		vocab.Write(binary.LittleEndian.AppendUint64(part, math.Float64bits(score)))
+	}
+	if sum(vocab) != want.VocabSHA256 {
+		t.Error("another vocabulary")
+	}
+	delete(model, "vocab")
+	if normalizer, ok := top["normalizer"].(map[string]any); ok {
+		rules, err := base64.StdEncoding.DecodeString(normalizer["precompiled_charsmap"].(string))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(rules)
+		normalizer["precompiled_charsmap"] = hex.EncodeToString(sum[:])
+	}
+	if diff := cmp.Diff(want.Tokenizer, any(top)); diff != "" {
+		t.Errorf("tokenizer.json, - wanted, + made:\n%s", diff)
+	}
+}
