@@ -215,7 +215,7 @@ def golden(path, model, io):
     io = {**io, "decoder_input_ids": model(torch.float32)._shift_right(io["labels"])}
     t5_model.save({**t5_graph.to_disk(io), **truth}, path)
     for name in ("want.logits", "want.grad"):
-        t5_graph.report(f"{path.parent.relative_to(OUT)} {name}", plain[name], truth[name])
+        t5_graph.report(f"{path.parent.relative_to(OUT.parent)} {name}", plain[name], truth[name])
 
 
 def rounded(model, folder, config, dtype, keep=()):
