@@ -92,7 +92,7 @@ func (c *repoCache) stat(name string) (fs.FileInfo, error) {
 	path := filepath.Join(c.real, filepath.FromSlash(name))
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("looking for %s in the hub's cache: %w", name, err)
 	}
 	if !within(c.real, real) && !within(c.shared, real) {
 		return nil, hint.Wrap(fmt.Errorf("%s in the hub's cache %w, to %s", name, errOutside, real), "remove %s and download the model again", c.dir)

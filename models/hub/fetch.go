@@ -166,6 +166,9 @@ func (p *pull) receive(ctx context.Context, commit string, r remote, begun *part
 			return false, writing(rerr)
 		}
 	}
+	if coding := resp.Header.Get("Content-Encoding"); err == nil && coding != "" && coding != "identity" {
+		err = fmt.Errorf("%s sends the file in the coding %q, wanted it as it is", resp.Request.URL.Host, printable(coding))
+	}
 	if left := r.size - begun.n; err == nil && resp.ContentLength >= 0 && resp.ContentLength != left {
 		err = fmt.Errorf("%s sends %d bytes, wanted %d", resp.Request.URL.Host, resp.ContentLength, left)
 	}

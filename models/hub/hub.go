@@ -87,7 +87,7 @@ func (c *Client) session() (*session, error) {
 	s.Endpoint = strings.TrimRight(s.Endpoint, "/")
 	base, err := url.Parse(s.Endpoint)
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
-		return nil, hint.Wrap(fmt.Errorf("the hub's address %q is not a URL such as %s", s.Endpoint, DefaultEndpoint), "check HF_ENDPOINT")
+		return nil, hint.Wrap(fmt.Errorf("the hub's address %q is not a URL such as %s", c.Endpoint, DefaultEndpoint), "check HF_ENDPOINT")
 	}
 	s.base = base
 	if s.UserAgent == "" {
