@@ -1,12 +1,20 @@
 package grad
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"softprompt/onnx"
 	"softprompt/onnx/hint"
+)
+
+// Why a derivation may end, for tests that tell the reasons apart.
+var (
+	errNoPath = errors.New("it does not depend")
+	errNoRule = errors.New("the operator has no derivative here")
+	errOpset  = errors.New("the model is of opset")
 )
 
 // activity says through which values and nodes a change of a trainable
@@ -45,7 +53,7 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 		}
 	}
 	if !a.reached(loss) {
-		return nil, hint.Wrap(fmt.Errorf("it does not depend on %s in a way that has a gradient", strings.Join(wrt, ", ")),
+		return nil, hint.Wrap(fmt.Errorf("%w on %s in a way that has a gradient", errNoPath, strings.Join(wrt, ", ")),
 			"integer and comparison operators, such as ArgMax, stop a gradient")
 	}
 	needed := map[string]bool{loss: true}
@@ -114,13 +122,27 @@ func (a *activity) reached(value string) bool {
 // or change in steps.
 func (a *activity) stops(n *onnx.Node) bool { return stops[opName(n)] }
 
-// fail says of which node an error is, and how the trainable gets there.
+// nodeError says at which node a derivation ended, and how the trainable gets
+// there.
+type nodeError struct {
+	node          *onnx.Node
+	version, path string
+	err           error
+}
+
+func (e *nodeError) Error() string {
+	return fmt.Sprintf("%v (%s), on the way %s: %v", e.node, e.version, e.path, e.err)
+}
+
+func (e *nodeError) Unwrap() error { return e.err }
+
+// fail makes a nodeError.
 func (a *activity) fail(n *onnx.Node, err error) error {
 	version := fmt.Sprintf("opset %d", a.opset[n.Domain])
 	if n.Domain != "" {
 		version = fmt.Sprintf("%s version %d", n.Domain, a.opset[n.Domain])
 	}
-	return fmt.Errorf("%v (%s), on the way %s: %w", n, version, a.path(n), err)
+	return &nodeError{n, version, a.path(n), err}
 }
 
 // path writes the way from a trainable to the node. Of a long one the middle

@@ -42,6 +42,10 @@ func unb(f formula) formula {
 // pass hands the gradient on as it is.
 func pass(c *call) string { return c.g }
 
+// without is for an input whose value does not matter, such as one that gives
+// a type.
+func without(*call) string { return "" }
+
 // call is one use of a formula.
 type call struct {
 	*onnx.Builder
@@ -93,6 +97,14 @@ func (c *call) axis(def int64) int64 {
 		axis += int64(len(s))
 	}
 	return axis
+}
+
+// attr returns a float attribute.
+func (c *call) attr(name string, def float64) float64 {
+	if a := c.node.Attr(name); a != nil {
+		return float64(a.F)
+	}
+	return def
 }
 
 // ints returns the elements of a constant integer vector or scalar.
@@ -183,7 +195,7 @@ func (c *call) sizeOf(x string, axis int64) string {
 func (c *call) reshapeLike(g, x string) string {
 	from, to := c.Shape(g), c.Shape(x)
 	if to == nil {
-		return c.Reshape(g, c.ShapeOf(x))
+		return c.reshapeAsRun(g, x)
 	}
 	if from.Same(to) {
 		return g
@@ -201,7 +213,13 @@ func (c *call) reshapeLike(g, x string) string {
 		}
 	}
 	if asked > 1 || slices.ContainsFunc(to, func(d onnx.Dim) bool { return d.Size == 0 }) {
-		return c.Reshape(g, c.ShapeOf(x))
+		return c.reshapeAsRun(g, x)
 	}
 	return c.ReshapeTo(g, sizes...)
+}
+
+// reshapeAsRun is reshapeLike for sizes that only the run knows, any of which
+// may be 0.
+func (c *call) reshapeAsRun(g, x string) string {
+	return c.Op("Reshape", []string{g, c.ShapeOf(x)}, onnx.IntAttr("allowzero", 1))
 }

@@ -38,7 +38,9 @@ func contractCases() []contractCase {
 		})
 	}
 	fixed := func(a arg) arg { a.fixed = true; return a }
+	small := func(dims ...int64) arg { return draw(dims, func() float64 { return 1.6*r.Float64() - 0.8 }) }
 	number := func(v float64) arg { return arg{Tensor: onnx.Doubles("", nil, []float64{v})} }
+	these := func(v ...float64) arg { return arg{Tensor: onnx.Doubles("", []int64{int64(len(v))}, v)} }
 	ints := func(v ...int64) arg {
 		return arg{Tensor: onnx.Longs("", []int64{int64(len(v))}, v), fixed: true}
 	}
@@ -59,15 +61,20 @@ func contractCases() []contractCase {
 	add := func(c ...contractCase) { cases = append(cases, c...) }
 
 	// Arithmetic.
-	for _, op := range []string{"Identity", "Neg", "Sin", "Cos", "Exp", "Tanh", "Sigmoid"} {
+	for _, op := range []string{"Identity", "Neg", "Sin", "Cos", "Exp", "Tanh", "Sigmoid", "Atan", "Sinh", "Cosh", "Asinh", "Softplus"} {
 		add(unary(op, x(2, 3)))
 	}
 	for _, op := range []string{"Sqrt", "Log", "Reciprocal"} {
 		add(unary(op, pos(2, 3)))
 	}
-	for _, op := range []string{"Abs", "Relu"} {
+	for _, op := range []string{"Abs", "Relu", "Softsign"} {
 		add(unary(op, far(2, 3)))
 	}
+	for _, op := range []string{"Tan", "Asin", "Acos", "Atanh"} {
+		add(unary(op, small(2, 3)))
+	}
+	add(unary("Acosh", these(1.3, 2, 5)), binary("Mod", "", these(3.3, -3.3, 0.4, 7.1), these(2, 2, 1.5, -3)))
+	cases[len(cases)-1].attrs = with(i("fmod", 1))
 	add(contractCase{op: "Cast", name: "to float32", args: []arg{x(2, 3)}, attrs: with(i("to", int64(onnx.Float32)))},
 		contractCase{op: "Cast", name: "to float64", args: []arg{x(2, 3)}, attrs: with(i("to", int64(onnx.Float64))), single: true},
 		binary("CastLike", "", x(2, 3), arg{Tensor: onnx.Doubles("", nil, []float64{0}), fixed: true}))
@@ -113,6 +120,23 @@ func contractCases() []contractCase {
 		contractCase{op: "com.microsoft.FastGelu", name: "bias", args: []arg{x(2, 3), x(3)}, tolerance: 1e-6},
 		contractCase{op: "com.microsoft.QuickGelu", args: []arg{x(2, 3)}, tolerance: 1e-6},
 		contractCase{op: "com.microsoft.QuickGelu", name: "alpha", args: []arg{x(2, 3)}, attrs: with(f("alpha", 0.8)), tolerance: 1e-6},
+		contractCase{op: "Swish", args: []arg{x(2, 3)}, opset: 24, tolerance: 1e-6},
+		contractCase{op: "Swish", name: "alpha", args: []arg{x(2, 3)}, attrs: with(f("alpha", 0.5)), opset: 24, tolerance: 1e-6},
+		contractCase{op: "Mish", args: []arg{x(2, 3)}, opset: 22, tolerance: 1e-6},
+		binary("PRelu", "", far(2, 3), x(3)),
+		unary("HardSwish", these(-4, -2, 0.3, 2, 4)))
+	for _, op := range []string{"Elu", "Celu", "LeakyRelu", "Selu"} {
+		attrs := with(f("alpha", 0.6))
+		if op == "Selu" {
+			attrs = append(attrs, f("gamma", 1.5))
+		}
+		single := op == "Celu"
+		add(contractCase{op: op, args: []arg{far(2, 3)}, single: single}, contractCase{op: op, name: "with attributes", args: []arg{far(2, 3)}, attrs: attrs, single: single})
+	}
+	add(unary("ThresholdedRelu", these(-1, 0.5, 2)), contractCase{op: "ThresholdedRelu", name: "alpha", args: []arg{these(-1, 0.5, 2)}, attrs: with(f("alpha", 0.2))},
+		contractCase{op: "Shrink", args: []arg{these(-2, -0.2, 0.2, 2)}, tolerance: 1e-4},
+		contractCase{op: "Shrink", name: "bias", args: []arg{these(-2, -0.7, 0.7, 2)}, attrs: with(f("lambd", 1), f("bias", 0.5)), tolerance: 1e-4},
+		unary("HardSigmoid", these(-4, -1, 1, 4)), contractCase{op: "HardSigmoid", name: "alpha", args: []arg{these(-1, -0.2, 0.2, 1)}, attrs: with(f("alpha", 0.9), f("beta", 0.4))},
 		contractCase{op: "Dropout", args: []arg{x(2, 3)}},
 		contractCase{op: "Dropout", name: "not training", args: []arg{x(2, 3), fixed(number(0.3)), bools(nil, 0)}})
 
@@ -191,7 +215,15 @@ func contractCases() []contractCase {
 	} {
 		add(contractCase{op: "Slice", name: c.name, args: append([]arg{x(3, 5)}, c.args...)})
 	}
-	add(contractCase{op: "Pad", args: []arg{x(2, 3), ints(1, 0, 0, 2)}},
+	for _, mode := range []string{"edge", "reflect", "wrap"} {
+		add(contractCase{op: "Pad", name: mode, args: []arg{x(2, 4), ints(0, 1, 1, 2)}, attrs: with(s("mode", mode)), opset: 19})
+	}
+	add(contractCase{op: "Compress", args: []arg{x(3, 2), bools([]int64{3}, 1, 0, 1)}, attrs: with(i("axis", 0))},
+		contractCase{op: "Compress", name: "of all elements", args: []arg{x(2, 2), bools([]int64{3}, 0, 1, 1)}},
+		contractCase{op: "ReverseSequence", args: []arg{x(3, 2), longs([]int64{2}, 3, 2)}, attrs: with(i("time_axis", 0), i("batch_axis", 1))},
+		contractCase{op: "DepthToSpace", args: []arg{x(1, 4, 2, 1)}, attrs: with(i("blocksize", 2))},
+		contractCase{op: "SpaceToDepth", args: []arg{x(1, 2, 2, 4)}, attrs: with(i("blocksize", 2))},
+		contractCase{op: "Pad", args: []arg{x(2, 3), ints(1, 0, 0, 2)}},
 		contractCase{op: "Pad", name: "value", args: []arg{x(2, 3), ints(1, 0, 0, 2), number(0.5)}},
 		contractCase{op: "Pad", name: "negative", args: []arg{x(3, 4), ints(-1, 1, 0, -2), number(0.5)}},
 		contractCase{op: "Pad", name: "axes", args: []arg{x(2, 3), ints(1, 2), number(0.5), ints(-1)}},
@@ -222,7 +254,7 @@ func contractCases() []contractCase {
 		contractCase{op: "TopK", name: "smallest, first axis", args: []arg{apart(3, 2), ints(1)}, attrs: with(i("axis", 0), i("largest", 0)), outs: 2, floats: []int{0}})
 
 	// Reductions.
-	for _, op := range []string{"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"} {
+	for _, op := range []string{"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd"} {
 		in := func() arg { return apart(2, 3, 2) }
 		if op == "ReduceLogSum" {
 			in = func() arg { return pos(2, 3, 2) }
@@ -240,12 +272,16 @@ func contractCases() []contractCase {
 		reduce("none", none, i("noop_with_empty_axes", 1))
 		reduce("asked", asked(ints(1)), i("keepdims", 0))
 	}
+	add(contractCase{op: "ReduceProd", name: "with zeros", args: []arg{{Tensor: onnx.Doubles("", []int64{3, 3}, []float64{2, 0, 3, 0, 0, 5, 1, 2, 3})}, ints(1)}})
 	add(contractCase{op: "CumSum", args: []arg{x(2, 4), longs(nil, 1)}},
 		contractCase{op: "CumSum", name: "from behind, exclusive", args: []arg{x(2, 4), longs(nil, 0)}, attrs: with(i("reverse", 1), i("exclusive", 1))})
 
 	// Normalisations.
 	for _, op := range []string{"Softmax", "LogSoftmax"} {
 		add(unary(op, x(2, 3)), contractCase{op: op, name: "first axis", args: []arg{x(3, 2)}, attrs: with(i("axis", 0))})
+	}
+	for p := range int64(2) {
+		add(contractCase{op: "LpNormalization", name: fmt.Sprint("p ", p+1), args: []arg{far(2, 3)}, attrs: with(i("p", p+1), i("axis", 0))})
 	}
 	for _, axis := range []int64{-1, 1} {
 		dims, needsRank := []int64{4}, axis >= 0

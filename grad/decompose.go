@@ -110,7 +110,11 @@ func attention(c *call) []string {
 	if n.Int("is_causal", 0) != 0 {
 		s = c.causal(s, math.Inf(-1))
 	}
-	return []string{c.merge(c.MatMul(c.Softmax(s, -1), v), flat)}
+	p := c.Softmax(s, -1)
+	if c.in(3) != "" || n.Int("is_causal", 0) != 0 {
+		p = c.only(c.Not(c.Op("IsNaN", []string{p})), p) // where all keys are masked
+	}
+	return []string{c.merge(c.MatMul(p, v), flat)}
 }
 
 // multiHeadAttention is ONNX Runtime's operator, with queries [B,L,h·d] and

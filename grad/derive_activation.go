@@ -37,13 +37,54 @@ func fastGelu(c *call) string {
 	return c.Mul(c.Mul(c.g, c.Sigmoid(twice)), d)
 }
 
-// quickGelu is the derivative of y = x·s, s = sigmoid(αx):
-// g·s·(1 + α(x−y)).
-func quickGelu(c *call) string {
-	alpha := float64(c.node.Float("alpha", 1.702))
-	s := c.Sigmoid(c.Scale(c.x, alpha))
-	d := c.Add(c.Scale(c.Sub(c.x, c.y), alpha), c.Float(1, c.x))
-	return c.Mul(c.Mul(c.g, s), d)
+// swish is the derivative of y = x·s, s = sigmoid(αx), with ONNX Runtime's
+// QuickGelu among its names: g·s·(1 + α(x−y)).
+func swish(alpha float64) formula {
+	return func(c *call) string {
+		alpha := c.attr("alpha", alpha)
+		s := c.Sigmoid(c.Scale(c.x, alpha))
+		d := c.Add(c.Scale(c.Sub(c.x, c.y), alpha), c.Float(1, c.x))
+		return c.Mul(c.Mul(c.g, s), d)
+	}
+}
+
+// mish is the derivative of y = x·t, t = tanh(softplus x):
+// g·(t + x·sigmoid(x)·(1 − t²)).
+func mish(c *call) string {
+	t := c.Tanh(c.Op("Softplus", []string{c.x}))
+	return c.Mul(c.g, c.Add(t, c.Mul(c.Mul(c.x, c.Sigmoid(c.x)), c.oneMinus(c.square(t)))))
+}
+
+// elu is the derivative of γx above 0 and of y = γα(eˣ − 1) below, which is
+// y + γα.
+func elu(alpha, gamma float64) formula {
+	return func(c *call) string {
+		alpha, gamma := c.attr("alpha", alpha), c.attr("gamma", gamma)
+		below := c.Mul(c.g, c.Add(c.y, c.Float(gamma*alpha, c.y)))
+		return c.Where(c.positive(), c.Scale(c.g, gamma), below)
+	}
+}
+
+// celu is the derivative of x above 0 and of y = α(e^(x/α) − 1) below, which
+// is y/α + 1.
+func celu(c *call) string {
+	below := c.Mul(c.g, c.onePlus(c.Scale(c.y, 1/c.attr("alpha", 1))))
+	return c.Where(c.positive(), c.g, below)
+}
+
+// hardSwish is the derivative of 0 up to −3, of x from 3 on, and of
+// x(x + 3)/6 between, which is x/3 + ½.
+func hardSwish(c *call) string {
+	middle := c.Mul(c.g, c.Add(c.Scale(c.x, 1.0/3), c.Float(0.5, c.x)))
+	return c.Where(c.inside(c.x, -3, 3), middle, c.only(c.positive(), c.g))
+}
+
+// positive tells where x > 0.
+func (c *call) positive() string { return c.Greater(c.x, c.Float(0, c.x)) }
+
+// inside tells where v lies between two numbers.
+func (c *call) inside(v string, low, high float64) string {
+	return c.And(c.Greater(v, c.Float(low, v)), c.Less(v, c.Float(high, v)))
 }
 
 // biased returns the first input plus the second, if there is one.

@@ -87,6 +87,32 @@ func clip(c *call) string {
 	return g
 }
 
+// clipLow is the gradient in the lower bound, which is the result where x is
+// below it, unless the upper one is below both.
+func clipLow(c *call) string {
+	low, high := c.in(1), c.in(2)
+	g := c.only(c.Less(c.x, low), c.g)
+	if high != "" {
+		g = c.only(c.LessOrEqual(low, high), g)
+	}
+	return g
+}
+
+// clipHigh is the gradient in the upper bound, which always holds.
+func clipHigh(c *call) string {
+	x := c.x
+	if low := c.in(1); low != "" {
+		x = c.Max(x, low)
+	}
+	return c.only(c.Greater(x, c.in(2)), c.g)
+}
+
+// square is x².
+func (c *call) square(x string) string { return c.Mul(x, x) }
+
+// onePlus is 1 + x.
+func (c *call) onePlus(x string) string { return c.Add(x, c.Float(1, x)) }
+
 // oneMinus is 1 − x.
 func (c *call) oneMinus(x string) string { return c.Sub(c.Float(1, x), x) }
 

@@ -5,8 +5,25 @@ import "softprompt/onnx"
 // softmax is y(g − Σgy), arranged as gy − y·Σ(gy): the product is there
 // already when the sum is known, and one pass over memory less.
 func softmax(c *call) string {
-	gy := c.Mul(c.g, c.y)
-	return c.Sub(gy, c.Mul(c.y, c.ReduceSum(gy, true, c.node.Int("axis", -1))))
+	y := c.defined(c.y)
+	gy := c.Mul(c.g, y)
+	return c.Sub(gy, c.Mul(y, c.ReduceSum(gy, true, c.node.Int("axis", -1))))
+}
+
+// defined returns y with zeros for what is not a number, if the graph chooses
+// between y and something else: exporters write so to give a row of scores that
+// are all masked, −∞, the probabilities 0. Its gradient must not be 0·NaN then.
+func (c *call) defined(y string) string {
+	same := map[string]bool{y: true}
+	for _, n := range c.Model.Graph.Nodes {
+		switch {
+		case n.Op == "Where" && (same[n.Input(1)] || same[n.Input(2)]):
+			return c.Where(c.Op("IsNaN", []string{y}), c.Float(0, y), y)
+		case (n.Op == "Cast" || n.Op == "Identity") && same[n.Input(0)]:
+			same[n.Output(0)] = true
+		}
+	}
+	return y
 }
 
 // logSoftmax is g − e^y·Σg.
@@ -127,4 +144,18 @@ func (c *call) normAxes() []int64 {
 		return span(axis, 0)
 	}
 	return span(axis, int64(c.rank(c.x)))
+}
+
+// lpNorm is for y = x/n, where n is the norm of x along an axis:
+// (g − n'·Σgy)/n with n' = y for p = 2 and sign x for p = 1. Where n is 0, so
+// is y, and the gradient here.
+func lpNorm(c *call) string {
+	axis := c.node.Int("axis", -1)
+	op, slope := "ReduceL2", c.y
+	if c.node.Int("p", 2) == 1 {
+		op, slope = "ReduceL1", c.Sign(c.x)
+	}
+	n := c.Op(op, []string{c.x, c.Ints(axis)}, onnx.IntAttr("keepdims", 1))
+	d := c.Div(c.Sub(c.g, c.Mul(slope, c.ReduceSum(c.Mul(c.g, c.y), true, axis))), n)
+	return c.Where(c.Equal(n, c.Float(0, n)), c.Float(0, d), d)
 }

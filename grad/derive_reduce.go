@@ -53,6 +53,21 @@ func reduceL2(c *call) string {
 	return c.Mul(c.x, c.unreduce(c.only(nonzero, c.Div(c.g, c.y))))
 }
 
+// reduceProd is g times the product of the other elements: of those that are
+// not 0 if there is no other 0 among them, else 0.
+func reduceProd(c *call) string {
+	zero := c.Equal(c.x, c.Float(0, c.x))
+	rest := c.Where(zero, c.Float(1, c.x), c.x)
+	over := func(op, v string) string {
+		return c.Op(op, []string{v, c.in(1)}, onnx.IntAttr("keepdims", 1),
+			onnx.IntAttr("noop_with_empty_axes", c.node.Int("noop_with_empty_axes", 0)))
+	}
+	one := c.as(zero, c.x)
+	others := c.Sub(over("ReduceSum", one), one)
+	d := c.only(c.Equal(others, c.Float(0, c.x)), c.Div(over("ReduceProd", rest), rest))
+	return c.Mul(d, c.unreduce(c.g))
+}
+
 // cumSum sums from the other end.
 func cumSum(c *call) string {
 	return c.Op("CumSum", []string{c.g, c.in(1)},

@@ -96,7 +96,7 @@ func split(c *call) string {
 func slice(c *call) string {
 	starts, axes, steps := c.in(1), c.in(3), c.in(4)
 	if s, ok := c.ints(steps); steps != "" && (!ok || slices.ContainsFunc(s, func(n int64) bool { return n != 1 })) {
-		return strided(c)
+		return moved(c)
 	}
 	if axes == "" {
 		first := make([]int64, c.length(starts))
@@ -164,23 +164,36 @@ func (c *call) length(v string) int64 {
 	return 0
 }
 
-// strided slices the positions 0, 1, 2, … of x's elements as the node slices
-// x, and puts g there.
-func strided(c *call) string {
+// moved lets the node move the positions 0, 1, 2, … of x's elements as it
+// moves those, and adds g there: to any that was taken several times, its sum.
+func moved(c *call) string {
 	size := c.Op("Size", []string{c.x})
-	positions := c.Reshape(c.Range(c.Int(0), size, c.Int(1)), c.ShapeOf(c.x))
-	sliced := slices.Clone(c.node.Inputs)
-	sliced[0] = positions
-	taken := c.ReshapeTo(c.Op("Slice", sliced), -1)
+	inputs := slices.Clone(c.node.Inputs)
+	inputs[0] = c.Reshape(c.Range(c.Int(0), size, c.Int(1)), c.ShapeOf(c.x))
+	taken := c.ReshapeTo(c.Op(c.node.Op, inputs, c.node.Attrs...), -1)
 	flat := c.Expand(c.Float(0, c.x), c.ReshapeTo(size, 1))
-	return c.reshapeLike(c.ScatterElements(flat, taken, c.ReshapeTo(c.g, -1), 0, "none"), c.x)
+	return c.reshapeLike(c.ScatterElements(flat, taken, c.ReshapeTo(c.g, -1), 0, "add"), c.x)
+}
+
+// depthToSpace and spaceToDepth undo each other. Of the first there is another
+// mode, CRD, and from opset 28 of the second.
+
+func depthToSpace(c *call) string { return c.blocks("SpaceToDepth") }
+
+func spaceToDepth(c *call) string { return c.blocks("DepthToSpace") }
+
+func (c *call) blocks(back string) string {
+	if mode := c.node.Str("mode", "DCR"); mode != "DCR" {
+		return c.fail("mode %q is not covered", mode)
+	}
+	return c.Op(back, []string{c.g}, onnx.IntAttr("blocksize", c.node.Int("blocksize", 1)))
 }
 
 // pad cuts off what was added; a negative pad, which cut something off, adds
 // zeros.
 func pad(c *call) string {
-	if mode := c.node.Str("mode", "constant"); mode != "constant" {
-		return c.fail("mode %q is not covered", mode)
+	if c.node.Str("mode", "constant") != "constant" {
+		return moved(c) // copies of x's own elements
 	}
 	pads := c.in(1)
 	if p, ok := c.ints(pads); ok {

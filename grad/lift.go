@@ -11,7 +11,7 @@ import (
 // The opsets that Reverse reads.
 const (
 	oldestOpset = 11
-	newestOpset = 23
+	newestOpset = 26
 )
 
 // lift returns the model at opset 18 or newer: an older one is rewritten,
@@ -23,10 +23,10 @@ func lift(m *onnx.Model) (*onnx.Model, error) {
 	case version >= onnx.WriteOp && version <= newestOpset:
 		return m, nil
 	case version > newestOpset:
-		return nil, hint.Wrap(fmt.Errorf("the model is of opset %d, newer than %d", version, newestOpset),
+		return nil, hint.Wrap(fmt.Errorf("%w %d, newer than %d", errOpset, version, newestOpset),
 			"export it again with an opset from %d to %d", oldestOpset, newestOpset)
 	case version < oldestOpset:
-		return nil, hint.Wrap(fmt.Errorf("the model is of opset %d, older than %d", version, oldestOpset),
+		return nil, hint.Wrap(fmt.Errorf("%w %d, older than %d", errOpset, version, oldestOpset),
 			"export it again with an opset from %d to %d, or convert it with onnx.version_converter", oldestOpset, newestOpset)
 	}
 	m = clone(m)

@@ -35,7 +35,7 @@ func Seed(input string) Option { return func(s *settings) { s.seed = input } }
 // not depend on has a gradient of zeros; if that holds for all of them, it is
 // an error.
 //
-// Opsets 11 to 23 are read; models older than 18 come out as opset 18. The
+// Opsets 11 to 26 are read; models older than 18 come out as opset 18. The
 // error for an operator that has no derivative here names the node and the way
 // from the trainable to it.
 func Reverse(m *onnx.Model, loss string, wrt []string, opts ...Option) (*onnx.Model, error) {
@@ -170,7 +170,7 @@ func noDerivative(n *onnx.Node) error {
 		return hint.Wrap(fmt.Errorf("it holds a graph, and gradients do not go through graphs in nodes"),
 			"fold or inline it first; ONNX Runtime's offline optimiser does so for an If with a constant condition")
 	}
-	return hint.Wrap(fmt.Errorf("the operator has no derivative here"),
+	return hint.Wrap(errNoRule,
 		"write it with operators that have one (grad.Operators lists them), or ask for the gradient in a value after it")
 }
 

@@ -74,7 +74,7 @@ func TestErrors(t *testing.T) {
 			return "loss", []string{"ratio"}
 		}},
 		{"form that is not covered", func(b *onnx.Builder) (string, []string) {
-			y := b.Op("Pad", []string{"x", b.Ints(0, 1, 0, 1)}, onnx.StringAttr("mode", "reflect"))
+			y := b.Op("ScatterElements", []string{"x", b.Const(onnx.Longs("", []int64{1, 1}, []int64{0})), b.SliceTo("x", 0, 1, 1)}, onnx.StringAttr("reduction", "max"))
 			b.Output("loss", b.ReduceMean(y, false))
 			return "loss", []string{"x"}
 		}},

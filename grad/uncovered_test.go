@@ -20,7 +20,7 @@ func TestUncoveredForms(t *testing.T) {
 		outs   int
 		want   string
 	}{
-		{"Pad", []string{"x", "four"}, attrs{s("mode", "edge")}, 1, `mode "edge"`},
+		{"DepthToSpace", []string{"q"}, attrs{i("blocksize", 2), s("mode", "CRD")}, 1, `mode "CRD"`},
 		{"ScatterElements", []string{"x", "at", "x"}, attrs{s("reduction", "mul")}, 1, `reduction "mul"`},
 		{"ScatterND", []string{"x", "at", "pair"}, attrs{s("reduction", "max")}, 1, `reduction "max"`},
 		{"com.microsoft.FusedMatMul", []string{"x", "x"}, attrs{i("transBatchA", 1)}, 1, "transBatchA"},
