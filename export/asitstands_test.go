@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"softprompt/export/exported"
@@ -103,4 +104,43 @@ func exportedLogits(t *testing.T, spec Spec) *onnx.Model {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestBlockOf: exported nodes get the blocks that our own have.
+func TestBlockOf(t *testing.T) {
+	for _, c := range [][3]string{
+		{"encoder", "/block.11/layer.0/SelfAttention/q/MatMul", "encoder.11.self-attention"},
+		{"encoder", "/encoder/block.0/layer.1/DenseReluDense/wo/MatMul", "encoder.0.feed-forward"},
+		{"decoder", "/decoder/block.3/layer.1/EncDecAttention/Softmax", "decoder.3.cross-attention"},
+		{"decoder", "/decoder/block.3/layer.2/Add", "decoder.3.feed-forward"},
+		{"decoder", "/decoder/block.3/layer.9/Add", "decoder.3"},
+		{"decoder", "/lm_head/MatMul", "decoder"},
+		{"encoder", "MatMul_17", "encoder"},
+		{"encoder", "", "encoder"},
+	} {
+		if got := blockOf(c[0], c[1]); got != c[2] {
+			t.Errorf("%s of the %s is in block %s, want %s", c[1], c[0], got, c[2])
+		}
+	}
+}
+
+// TestSharedTable: a table that encoder, decoder and head all read is in the
+// graph once.
+func TestSharedTable(t *testing.T) {
+	for name, wants := range map[string]int{"t5-opset18": 1, "t5-merged": 1} {
+		spec := graphsOf(t, name)
+		m, err := Train(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, want := 0, spec.Graphs.Embedding.Table
+		for _, w := range m.Graph.Initializers {
+			if slices.Equal(w.Dims, want.Dims) && slices.Equal(w.Data, want.Data) {
+				tables++
+			}
+		}
+		if tables != wants {
+			t.Errorf("%s: the table is there %d times, want %d", name, tables, wants)
+		}
+	}
 }
