@@ -1,6 +1,7 @@
 package exported
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -53,14 +54,20 @@ func RecoverFiles(ctx context.Context, m *models.Model) (_ *Recovery, err error)
 		return nil, fmt.Errorf("recovering weights from %s: it is no exported model", m.Dir)
 	}
 	var graphs []*onnx.Model
+	var notes []string
 	for i, as := range []role{encoder, decoder} {
 		p, err := t.open(ctx, m, m.Files.Weights[i], as)
 		if err != nil {
 			return nil, err
 		}
+		p.note("opset %d, written by %s, %d nodes", p.model.Opset[""], cmp.Or(p.model.Producer, "nobody who says so"), len(p.model.Graph.Nodes))
 		if err := p.settle(); err != nil {
 			return nil, err
 		}
+		if n := len(p.model.Graph.Outputs) - 1; n > 0 {
+			p.note("left out %d outputs besides %s", n, p.gives.Name)
+		}
+		notes = append(notes, p.notes...)
 		p.model.Graph.Outputs = []onnx.Value{p.gives}
 		p.prune()
 		graphs = append(graphs, p.model)
@@ -69,7 +76,7 @@ func RecoverFiles(ctx context.Context, m *models.Model) (_ *Recovery, err error)
 	if err != nil {
 		return nil, err
 	}
-	r.read = t.read
+	r.read, r.Notes = t.read, append(notes, r.Notes...)
 	return r, nil
 }
 
@@ -180,11 +187,6 @@ func (r *Recovery) collect(enc, dec *walk) {
 	}
 	r.note(enc)
 	r.note(dec)
-	how := "as it is"
-	if r.Config.ScaleDecoderOutputs {
-		how = "scaled by d_model^-0.5"
-	}
-	r.Notes = append(r.Notes, fmt.Sprintf("head: %s, of states %s", describeSource(dec.weights[headWeight]), how))
 }
 
 // note says what was found in one graph.
@@ -217,7 +219,7 @@ func (r *Recovery) note(w *walk) {
 		names += fmt.Sprintf(", and speak against %d (%s)", len(against), against[0])
 	}
 	r.Notes = append(r.Notes,
-		fmt.Sprintf("%s: %d weights of %d layers by structure (%s); %s", w.part, len(w.weights), layers, strings.Join(how, ", "), names))
+		fmt.Sprintf("%s: %d weights found by structure, of layers: %d (%s); %s", w.part, len(w.weights), layers, strings.Join(how, ", "), names))
 	r.Notes = append(r.Notes, w.notes...)
 }
 
@@ -239,10 +241,6 @@ func saidName(s *source) string {
 		return said + ".weight"
 	}
 	return ""
-}
-
-func describeSource(s *source) string {
-	return fmt.Sprintf("%s %v%v", s.tensor.Name, s.tensor.Type, s.tensor.Dims)
 }
 
 // kind says how a weight is stored.
