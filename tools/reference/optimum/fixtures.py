@@ -16,8 +16,9 @@ class Fixture:
     precision: str = "fp32"  # "fp32", "fp16", "fp16-traced", "int8", "uint8"
     external: bool = False  # weights in X.onnx_data
     hub: bool = False  # as Transformers.js has it: graphs in onnx/, slimmed, precision in the file's name
-    optimize: str = ""  # optimum's level of onnxruntime's optimiser: "O1", "O2", "O3"
+    optimize: str = ""  # Optimum's level "O2", a session's level "basic", "extended", "all", or onnxruntime's script "t5"
     dynamo: bool = False  # torch.onnx's newer exporter
+    runs: bool = True  # on a processor: onnxruntime has no such kernel for RelativePositionBias
 
 
 def _opsets():
@@ -47,6 +48,8 @@ FIXTURES = [
     # weights beside the graph
     Fixture("t5-v1_1-external", "t5-v1_1", external=True),
     Fixture("t5-merged-external", "t5", kind="merged", external=True),
+    # float16 as PyTorch runs it: casts around the norms, a clamp after each layer
+    Fixture("t5-v1_1-fp16-traced", "t5-v1_1", precision="fp16-traced"),
     # repositories made for Transformers.js
     Fixture("t5-hub", "t5", kind="merged", hub=True),
     Fixture("t5-hub-fp16", "t5", kind="merged", hub=True, precision="fp16"),
@@ -54,9 +57,11 @@ FIXTURES = [
     Fixture("t5-hub-int8", "t5", kind="merged", hub=True, precision="int8"),
     Fixture("t5-v1_1-hub-int8", "t5-v1_1", hub=True, precision="int8"),
     Fixture("t5-v1_1-hub-uint8", "t5-v1_1", kind="merged", hub=True, precision="uint8"),
-    # through onnxruntime's optimiser
-    Fixture("t5-optimized-O1", "t5", optimize="O1"),
-    Fixture("t5-optimized-O2", "t5", optimize="O2"),
-    Fixture("t5-v1_1-optimized-O2", "t5-v1_1", optimize="O2"),
-    Fixture("t5-v1_1-optimized-O3", "t5-v1_1", optimize="O3"),
+    # after onnxruntime's optimisers: Optimum's asks that d_model be a multiple of heads
+    Fixture("t5-11b-optimized-O2", "t5-11b", optimize="O2"),
+    Fixture("t5-optimized-basic", "t5", optimize="basic"),
+    Fixture("t5-optimized-extended", "t5", optimize="extended"),
+    Fixture("t5-v1_1-optimized-extended", "t5-v1_1", optimize="extended"),
+    Fixture("t5-v1_1-optimized-all", "t5-v1_1", optimize="all"),
+    Fixture("t5-v1_1-optimized-t5", "t5-v1_1", optimize="t5", runs=False),
 ]

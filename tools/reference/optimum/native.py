@@ -2,7 +2,9 @@
 
 import numpy as np
 import onnxruntime
+import torch
 from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForSeq2SeqLM
 
 
 def session(path):
@@ -44,13 +46,31 @@ def decode(path, batch, hidden):
     return decoder.run(["logits"], {name: value for name, value in feeds.items() if name in wanted})[0]
 
 
+# How far a graph's logits may be from PyTorch's float32, relative to the largest.
+NEAR = {"fp32": 1e-5, "fp16": 1e-2, "fp16-traced": 1e-2, "int8": 0.3, "uint8": 0.3}
+
+
+def check(fixture, checkpoint, batch, logits):
+    """Holds the graph against the checkpoint itself in PyTorch."""
+    model = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).float().eval()
+    with torch.no_grad():
+        want = model(**{name: torch.from_numpy(ids) for name, ids in batch.items()}).logits.numpy()
+    error = np.abs(logits - want).max() / np.abs(want).max()
+    print(f"{fixture.name:28} off from PyTorch's logits by {error:.1e}")
+    if not error < NEAR[fixture.precision]:
+        raise AssertionError(f"{fixture.name}: logits are off by {error}")
+
+
 def record(fixture, folder, checkpoint):
     """Writes native.safetensors: input_ids, attention_mask, decoder_input_ids; last_hidden_state [B,S,d], logits [B,T,V]."""
+    if not fixture.runs:
+        return
     golden = load_file(checkpoint / "golden.safetensors")
     batch = {name: golden[name] for name in ("input_ids", "attention_mask", "decoder_input_ids")}
     encoder, decoder = graphs(folder)
     hidden = encode(encoder, batch)
     logits = decode(decoder, batch, hidden)
+    check(fixture, checkpoint, batch, logits)
     out = {**batch, "last_hidden_state": hidden.astype(np.float32), "logits": logits.astype(np.float32)}
     path = folder / "native.safetensors"
     save_file({name: np.ascontiguousarray(value) for name, value in out.items()}, path)
