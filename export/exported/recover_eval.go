@@ -30,6 +30,10 @@ func (e *evaluation) eval(value string) ([]float64, error) {
 	if v, ok := e.known[value]; ok {
 		return v, nil
 	}
+	value = e.g.plain(value) // guards against overflow have nothing to do here
+	if v, ok := e.known[value]; ok {
+		return v, nil
+	}
 	if t := e.g.consts[value]; t != nil {
 		if t.Len() != 1 {
 			return nil, fmt.Errorf("constant %s %v is no single number", value, t.Dims)

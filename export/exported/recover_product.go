@@ -173,6 +173,7 @@ func (w *walk) feedForward(hidden, layer string) (string, error) {
 
 // leaves collects the products that elementwise arithmetic starts from.
 func (w *walk) leaves(value string, into map[string]*product, seen map[string]bool) error {
+	value = w.plain(value)
 	if seen[value] {
 		return nil
 	}
@@ -182,7 +183,7 @@ func (w *walk) leaves(value string, into map[string]*product, seen map[string]bo
 		return err
 	}
 	if p != nil {
-		into[w.plain(value)] = p
+		into[value] = p
 		return nil
 	}
 	if w.consts[value] != nil {

@@ -179,7 +179,7 @@ func (w *walk) primitiveNorm(value string) (x, scale string, eps float64, err er
 	// is made of.
 	mean := ""
 	for queue, seen := []string{value}, map[string]bool{}; len(queue) > 0 && (mean == "" || scale == ""); queue = queue[1:] {
-		value := queue[0]
+		value := w.plain(queue[0])
 		if s := w.constant(value); seen[value] || s != nil {
 			if s != nil && scale == "" && s.rows*s.cols == int64(w.config.DModel) && w.config.DModel > 1 {
 				scale = value
