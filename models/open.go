@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 
+	"softprompt/models/hub"
 	"softprompt/onnx/hint"
 )
 
@@ -20,6 +20,9 @@ type Options struct {
 	// model, widened weights. Default: the environment's SOFTPROMPT_CACHE,
 	// else softprompt in the user's cache folder.
 	CacheDir string
+	// Hub downloads models that are named as the Hugging Face hub names them.
+	// Default: hub.FromEnv, asked when it is needed.
+	Hub *hub.Client
 	// Log receives what takes time or is unusual. Default: nowhere.
 	Log *slog.Logger
 }
@@ -28,8 +31,8 @@ type Options struct {
 // methods may be called by many goroutines, but none during or after Close.
 type Model struct {
 	Ref      string // as given to Open
-	Name     string // tiny, or the folder's name
-	Revision string // of tiny: its content's; empty for a folder
+	Name     string // tiny, the folder's name, or org/name on the hub
+	Revision string // of tiny: its content's; of the hub: its commit; empty for a folder
 	Dir      string // the folder that holds the files
 	Files    Files  // which files those are
 	Config   Config
@@ -39,6 +42,7 @@ type Model struct {
 	Checkpoint *Checkpoint
 
 	cache string
+	hub   *hub.Client
 	log   *slog.Logger
 
 	mu        sync.Mutex
@@ -46,17 +50,16 @@ type Model struct {
 	wide      *Checkpoint
 }
 
-// hubName matches a reference such as google/t5-base-lm-adapt@main.
-var hubName = regexp.MustCompile(`^\w[\w.-]*/\w[\w.-]*(@\S+)?$`)
-
-// Open resolves a model reference, `tiny` or a folder, and checks what it
-// finds. A folder that is itself called tiny is opened as ./tiny. The caller
+// Open resolves a model reference and checks what it finds: `tiny`, a folder,
+// or a name on the Hugging Face hub, org/name or org/name@revision, whose
+// files are downloaded unless they are cached. A folder comes before a name on
+// the hub; one that is itself called tiny is opened as ./tiny. The caller
 // closes the model.
 func Open(ctx context.Context, ref string, opts Options) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m := &Model{Ref: ref, cache: opts.CacheDir, log: opts.Log}
+	m := &Model{Ref: ref, cache: opts.CacheDir, hub: opts.Hub, log: opts.Log}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -100,7 +103,7 @@ func (m *Model) resolve(ctx context.Context) error {
 		m.Name, m.Revision, m.Dir = tinyName, tinyRevision, dir
 		return err
 	}
-	const choices = "a model is `tiny` (embedded) or a folder with config.json, model.safetensors and tokenizer.json"
+	const choices = "a model is `tiny` (embedded), a folder with config.json, weights and a tokenizer, or org/name on the Hugging Face hub"
 	info, err := os.Stat(m.Ref)
 	switch {
 	case err == nil && info.IsDir():
@@ -111,22 +114,24 @@ func (m *Model) resolve(ctx context.Context) error {
 		return hint.Wrap(fmt.Errorf("opening model %s: a file, wanted a folder", m.Ref), choices)
 	case !errors.Is(err, fs.ErrNotExist):
 		return hint.Wrap(fmt.Errorf("opening model %s: %w", m.Ref, err), choices)
-	case hubName.MatchString(m.Ref):
-		return hint.Wrap(fmt.Errorf("opening model %s: there is no such folder, and models cannot be downloaded by name yet", m.Ref),
-			"download the model's files to a folder and give that, or use --model tiny")
-	default:
+	case !isHubName(m.Ref):
 		return hint.Wrap(fmt.Errorf("opening model %q: there is no such folder", m.Ref), choices)
 	}
+	p, err := pull(ctx, m.Ref, m.hub, m.log)
+	m.Name, m.Revision, m.Dir, m.Files = p.Name, p.Revision, p.Dir, p.Files
+	return err
 }
 
 // load reads the configuration and maps the weights.
 func (m *Model) load() error {
-	names, err := list(m.Dir)
-	if err != nil {
-		return err
-	}
-	if m.Files, err = ChooseFiles(names); err != nil {
-		return fmt.Errorf("in %s: %w", m.Dir, err)
+	if m.Files.Weights == nil { // of the hub's files some are chosen already
+		names, err := list(m.Dir)
+		if err != nil {
+			return err
+		}
+		if m.Files, err = ChooseFiles(names); err != nil {
+			return fmt.Errorf("in %s: %w", m.Dir, err)
+		}
 	}
 	path := filepath.Join(m.Dir, "config.json")
 	data, err := readWhole(path, indexLimit)

@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"softprompt/models/hub"
+	"softprompt/models/hub/hubtest"
 )
 
 func TestOpenFolder(t *testing.T) {
@@ -64,19 +67,24 @@ func TestOpenSharded(t *testing.T) {
 func TestOpenReferenceErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, nil)
+	served := hubtest.New()
+	defer served.Close()
 	for _, test := range []struct {
 		ref  string
 		want []string
 	}{
-		{"google/t5-base-lm-adapt", []string{"google/t5-base-lm-adapt", "cannot be downloaded", "hint:download"}},
-		{"org/name@refs/pr/2", []string{"cannot be downloaded"}},
+		{"google/no-such-t5", []string{"no folder google/no-such-t5", "on the hub", "no such model", "hint:check the name"}},
+		{"org/name@refs/pr/2", []string{"org/name@refs/pr/2", "no such model"}},
+		{"t5-small@main", []string{"t5-small", "no such model"}}, // a name without org that the hub knows
+		{"t5-tiny", []string{"no such folder"}},
+		{"org/name@../x", []string{"no such folder"}},
 		{"./no/such/folder", []string{"no such folder", "hint:`tiny`"}},
 		{"", []string{"no such folder"}},
 		{"Tiny", []string{"no such folder", "hint:`tiny`"}},
 		{file, []string{"a file, wanted a folder", "hint:config.json"}},
 		{"nul\x00", []string{"hint:folder"}},
 	} {
-		_, err := Open(t.Context(), test.ref, Options{CacheDir: t.TempDir()})
+		_, err := Open(t.Context(), test.ref, Options{CacheDir: t.TempDir(), Hub: &hub.Client{Endpoint: served.URL, CacheDir: t.TempDir()}})
 		wantError(t, err, test.want...)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,7 @@ func TestUnreachable(t *testing.T) {
 	h, c := start(t)
 	var log journal
 	c.Log = log.logger()
+	c.HTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // which net/http itself tries again
 	online := snapshot(t, c, repo)
 	for name, how := range map[string]hubtest.Fault{
 		"cut": hubtest.Cut(-1), "500": hubtest.Status(500), "a login page": hubtest.Body("<html>"),

@@ -1,0 +1,73 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"softprompt/models/hub"
+	"softprompt/onnx/hint"
+)
+
+// Pulled is a model of the hub whose files lie in the cache.
+type Pulled struct {
+	Name     string // org/name
+	Revision string // its commit
+	Dir      string // the folder that holds the files
+	Files    Files
+}
+
+// Pull downloads what the cache lacks of a model on the Hugging Face hub,
+// org/name or org/name@revision: its configuration, its tokenizer and the
+// best of its weights, as [ChooseFiles] picks them. Open does so too.
+func Pull(ctx context.Context, ref string, opts Options) (Pulled, error) {
+	log := opts.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if !isHubName(ref) {
+		return Pulled{}, hint.Wrap(fmt.Errorf("%q is not a model on the hub", ref), "name it org/name or org/name@revision")
+	}
+	return pull(ctx, ref, opts.Hub, log)
+}
+
+// bareNames are the models that the hub still knows without their org.
+var bareNames = []string{"t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b"}
+
+// isHubName tells references that may be models on the hub.
+func isHubName(ref string) bool {
+	r, err := hub.ParseRef(ref)
+	return err == nil && (strings.Contains(r.Repo, "/") || slices.Contains(bareNames, r.Repo))
+}
+
+func pull(ctx context.Context, name string, client *hub.Client, log *slog.Logger) (Pulled, error) {
+	ref, err := hub.ParseRef(name)
+	if err != nil {
+		return Pulled{}, err
+	}
+	if client == nil {
+		if client, err = hub.FromEnv(); err != nil {
+			return Pulled{}, err
+		}
+	}
+	if client.Log == nil {
+		logging := *client
+		logging.Log = log
+		client = &logging
+	}
+	var files Files
+	snap, err := client.Snapshot(ctx, ref, func(names []string) (all []string, err error) {
+		files, err = ChooseFiles(names)
+		return files.All(), err
+	})
+	if errors.Is(err, hub.ErrRepoNotFound) {
+		err = fmt.Errorf("there is no folder %s, and on the hub: %w", name, err)
+	}
+	if err != nil {
+		return Pulled{}, err
+	}
+	return Pulled{ref.Repo, snap.Commit, snap.Dir, files}, nil
+}
