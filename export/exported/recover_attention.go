@@ -15,6 +15,9 @@ import (
 // is made of.
 func (w *walk) attention(merged, layer, part string) (string, error) {
 	sum, path := w.rearranged(merged)
+	if sum.is(onnx.Microsoft, "Attention") && len(path) == 0 && part == "SelfAttention" {
+		return w.fusedAttention(sum, layer)
+	}
 	rows, columns, alpha, ok := w.matmul(sum.Node)
 	if !ok || alpha != 1 || columns.turned {
 		return "", fmt.Errorf("%v where the product of probabilities and values was wanted", sum.Node)

@@ -68,6 +68,11 @@ func (w *walk) table(bias string) (*source, error) {
 		if m.is("", "DequantizeLinear") { // quantisers move it down, as far as elements only move
 			return search(m.Input(0), m)
 		}
+		fused, err := w.fusedPositions(m)
+		if err != nil || fused != nil {
+			table = fused
+			return err
+		}
 		if t := w.lookup(m, steps); t != nil {
 			if table != nil && t.tensor != table.tensor {
 				return fmt.Errorf("%v is a second table of positions", m.Node)

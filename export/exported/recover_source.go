@@ -18,8 +18,11 @@ type source struct {
 	// rows and cols are the sizes that are wanted; a vector has one row.
 	rows, cols int64
 	turned     bool // stored as [cols,rows]
-	quantum    *quantum
-	parts      []*onnx.Tensor // all constants that it is made of
+	// from and width say that only some columns of the stored matrix are the
+	// weight: those from `from` on, of width in all; 0 for all of them.
+	from, width int64
+	quantum     *quantum
+	parts       []*onnx.Tensor // all constants that it is made of
 }
 
 // quantum says how a quantised tensor's numbers are spaced, along an axis of
@@ -134,7 +137,7 @@ func (s *source) check() error {
 		return fmt.Errorf("tensor %s is %v, which no weight can be made of", t.Name, t.Type)
 	case !t.Type.IsFloat() && s.quantum == nil:
 		return fmt.Errorf("tensor %s is %v without a scale", t.Name, t.Type)
-	case len(t.Dims) > 2 || t.Len() != s.rows*s.cols || int64(len(t.Data)) != t.Len()*int64(t.Type.Size()):
+	case len(t.Dims) > 2 || t.Len() != s.stride()*s.cols && t.Len() != s.rows*s.cols || int64(len(t.Data)) != t.Len()*int64(t.Type.Size()):
 		return fmt.Errorf("tensor %s is %v%v with %d bytes", t.Name, t.Type, t.Dims, len(t.Data))
 	}
 	return nil
@@ -153,13 +156,16 @@ func (s *source) read(dst []float32, row int64) {
 	default:
 		run := make([]float32, n)
 		for c := range s.cols {
-			s.stored(run, c*s.rows+row)
+			s.stored(run, c*s.stride()+s.from+row)
 			for r, v := range run {
 				dst[int64(r)*s.cols+c] = v
 			}
 		}
 	}
 }
+
+// stride is the length of a stored row of a turned matrix.
+func (s *source) stride() int64 { return max(s.rows, s.width) }
 
 // stored fills dst with elements as they lie, from the one at `from` on.
 func (s *source) stored(dst []float32, from int64) {

@@ -70,7 +70,7 @@ func (r *Recovery) key(files []string) string {
 		}
 	}
 	for _, w := range slices.Concat(r.weights, r.same) {
-		fmt.Fprintln(h, w.Name, w.Shape, w.tensor.Name, w.tensor.Type, w.tensor.Dims, w.kind())
+		fmt.Fprintln(h, w.Name, w.Shape, w.tensor.Name, w.tensor.Type, w.tensor.Dims, w.kind(), w.from)
 		for _, at := range w.samples() {
 			binary.Write(h, binary.LittleEndian, w.at(at))
 		}
@@ -98,7 +98,7 @@ func (s *source) at(index int64) float32 {
 		s.readBlocks(row, index/s.cols)
 		return row[len(row)-1]
 	case s.turned:
-		index = index%s.cols*s.rows + index/s.cols
+		index = index%s.cols*s.stride() + s.from + index/s.cols
 	}
 	s.stored(v, index)
 	return v[0]
@@ -197,7 +197,7 @@ func (s *source) tiles(ctx context.Context, yield func(values []float32) error) 
 
 // equal compares two weights of one shape, number by number.
 func equal(ctx context.Context, a, b *source) (bool, error) {
-	if a.tensor == b.tensor && a.turned == b.turned && a.quantum == b.quantum {
+	if a.tensor == b.tensor && a.turned == b.turned && a.from == b.from && a.quantum == b.quantum {
 		return true, nil
 	}
 	for _, at := range a.samples() {
