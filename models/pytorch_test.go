@@ -195,7 +195,7 @@ func TestOpenPyTorchModel(t *testing.T) {
 
 // TestPyTorchIsMapped: opening a large file costs no memory to speak of.
 func TestPyTorchIsMapped(t *testing.T) {
-	const size = 256 << 20
+	const size = 4<<30 + 64 // so the zip is a zip64
 	path := filepath.Join(t.TempDir(), "pytorch_model.bin")
 	// Sparse on disk: the storage's bytes are never written.
 	head := zipBytes(t, zipFile{name: "a/data.pkl", data: "\x80\x02" + pkDict(pkText("w"), pkTensor(pkStorage("FloatStorage", "0", size/4), 0, []int64{size / 4}, []int64{1})) + "."}, zipFile{name: "a/data/0", size: size})
