@@ -199,3 +199,14 @@ func holdFile(t *testing.T, tok *Tokenizer, want folderGolden) {
 		t.Errorf("tokenizer.json, - wanted, + made:\n%s", diff)
 	}
 }
+
+func BenchmarkOpenSpiece(b *testing.B) {
+	dir := unpackTokenizer(b, "t5")
+	for b.Loop() {
+		tok, err := openTokenizer(dir, Config{ModelType: "t5", VocabSize: 32128, EOSID: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		tok.Close()
+	}
+}

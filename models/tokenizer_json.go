@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -96,6 +97,10 @@ const (
 	piecesLimit = 16 << 20
 )
 
+// plainRegexp matches the regular expressions that a Replace may have: at most
+// one repetition, at the end. Others can take so long that the library panics.
+var plainRegexp = regexp.MustCompile(`^[^()|*+?{}]*([*+?]|\{\d*,?\d*\})?$`)
+
 // parseTokenizer reads a tokenizer.json and checks it.
 func parseTokenizer(data []byte) (*tokenizerFile, error) {
 	if !utf8.Valid(data) {
@@ -140,11 +145,17 @@ func (f *tokenizerFile) check() error {
 		if math.Abs(p.Score) > math.MaxFloat32 {
 			return fmt.Errorf("piece %d of the vocabulary, %q, has the score %g", id, p.Text, p.Score)
 		}
+		if strings.Contains(p.Text, "\x00") {
+			return fmt.Errorf("piece %d of the vocabulary, %q, has a NUL character", id, p.Text)
+		}
 		total += len(p.Text)
 	}
 	for _, t := range f.AddedTokens {
 		if len(t.Content) > pieceLimit {
 			return fmt.Errorf("the added token %d has %d bytes, at most %d are allowed", t.ID, len(t.Content), pieceLimit)
+		}
+		if strings.Contains(t.Content, "\x00") {
+			return fmt.Errorf("the added token %q has a NUL character", t.Content)
 		}
 		total += len(t.Content)
 	}
@@ -160,6 +171,7 @@ func (f *tokenizerFile) check() error {
 func (f *tokenizerFile) library() ([]byte, error) {
 	clean := *f
 	clean.Truncation, clean.Padding, clean.PostProcessor = nil, nil, nil
+	clean.AddedTokens = append([]addedToken{}, f.AddedTokens...) // never null
 	return json.Marshal(clean)
 }
 
@@ -181,6 +193,8 @@ func checkComponent(part string, v any) error {
 			switch {
 			case key == "type" && (!ok || !slices.Contains(components[part], text)):
 				return fmt.Errorf("the %s is of type %q, wanted one of %s", part, inner, strings.Join(components[part], ", "))
+			case key == "Regex" && ok && !plainRegexp.MatchString(text):
+				return fmt.Errorf("the %s has the regular expression %q, wanted one that repeats nothing but its end, such as %q", part, text, " {2,}")
 			case key == "precompiled_charsmap" && ok:
 				blob, err := base64.StdEncoding.DecodeString(text)
 				if err == nil {

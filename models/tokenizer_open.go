@@ -113,6 +113,9 @@ func convertSpiece(dir string, data []byte, c Config) (*tokenizerFile, error) {
 
 // newTokenizer loads a checked tokenizer.json and tries it.
 func newTokenizer(f *tokenizerFile, c Config) (*Tokenizer, error) {
+	if err := f.checkAdded(); err != nil {
+		return nil, err
+	}
 	data, err := f.library()
 	if err != nil {
 		return nil, err

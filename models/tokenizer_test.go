@@ -225,6 +225,40 @@ func change(t testing.TB, edit func(top map[string]any)) []byte {
 	return data
 }
 
+// added returns the tiny model's tokenizer.json with one more token.
+func added(t testing.TB, token addedToken) []byte {
+	return change(t, func(top map[string]any) { top["added_tokens"] = append(top["added_tokens"].([]any), token) })
+}
+
+// Added tokens of all kinds that are let through end in no panic, whatever
+// stands around them.
+func TestAddedTokensAtBorders(t *testing.T) {
+	around := []string{"", " ", "\n", "\u3000", "\u200b", "a", "<r>", "<r>  ", "é", "\u0301"}
+	for _, content := range []string{" ", "\n", "  ", " a", "a ", "\u0301", "\u00ad", "\u3000", "<l>", "A", "\u200ba", "ﬁ"} {
+		for flags := range 8 {
+			token := addedToken{ID: 8100, Content: content, Normalized: flags&1 > 0, LStrip: flags&2 > 0, RStrip: flags&4 > 0, SingleWord: flags == 7}
+			data := change(t, func(top map[string]any) {
+				top["added_tokens"] = append(top["added_tokens"].([]any)[:3], token, addedToken{ID: 8101, Content: "<r>", RStrip: true, Normalized: token.Normalized})
+				model := top["model"].(map[string]any)
+				model["vocab"] = model["vocab"].([]any)[:300] // loads faster
+			})
+			tok, err := parsedTokenizer(data, Config{VocabSize: 8192, PadID: 0, EOSID: 1})
+			if err != nil {
+				wantError(t, err, "is empty when normalised")
+				continue
+			}
+			for _, before := range around {
+				for _, after := range around {
+					if _, err := tok.Encode(before + content + after + content + content + after); err != nil {
+						t.Errorf("%q: %v", content, err)
+					}
+				}
+			}
+			tok.Close()
+		}
+	}
+}
+
 func TestTokenizerErrors(t *testing.T) {
 	whole := read(t, "tiny/tokenizer.json")
 	model := func(top map[string]any) map[string]any { return top["model"].(map[string]any) }
@@ -237,6 +271,13 @@ func TestTokenizerErrors(t *testing.T) {
 		{"empty", nil, 8192, "no JSON object"},
 		{"cut", whole[:len(whole)/2], 8192, "no JSON object"},
 		{"list", []byte("[]"), 8192, "no JSON object"},
+		{"added token of nothing", added(t, addedToken{ID: 8100, Content: "\u200b", Normalized: true}), 8192, "is empty when normalised"},
+		{"added token of what is removed", added(t, addedToken{ID: 8100, Content: "\x01", Normalized: true}), 8192, "is empty when normalised"},
+		{"added token of spaces that takes spaces", added(t, addedToken{ID: 8100, Content: "  ", LStrip: true}), 8192, "is empty when normalised"},
+		{"added token of what becomes spaces", added(t, addedToken{ID: 8100, Content: "\u3000", LStrip: true, Normalized: true}), 8192, "is empty when normalised"},
+		{"regular expression without end", change(t, func(top map[string]any) {
+			top["normalizer"] = map[string]any{"type": "Replace", "pattern": map[string]any{"Regex": "(a+)+$"}, "content": ""}
+		}), 8192, "has the regular expression"},
 		{"piece too long for the library's stack", change(t, func(top map[string]any) {
 			model(top)["vocab"].([]any)[5000] = []any{strings.Repeat("z", 10_000_000), -5.0}
 		}), 8192, "piece 5000 of the vocabulary has 10000000 bytes"},
@@ -300,9 +341,8 @@ func TestTokenizerMissing(t *testing.T) {
 	wantError(t, err, "opening the tokenizer of", "neither tokenizer.json nor spiece.model", "hint:copy or download")
 }
 
-// Every map that the library could not walk safely is refused: each bit of a
-// small, true map flipped either is refused or encodes without incident.
-func TestCharsmapBitFlips(t *testing.T) {
+// smallCharsmap returns rules that make "A" an "a".
+func smallCharsmap() []byte {
 	// 256 units: the root leads to "A" (65), a leaf with "a" as replacement.
 	blob := make([]byte, 4+4*256, 4+4*256+2)
 	put := func(at int, v uint32) {
@@ -313,6 +353,13 @@ func TestCharsmapBitFlips(t *testing.T) {
 	put(1^'A', 'A'|1<<8|2<<10) // its value at (1^'A')^2
 	put(1^'A'^2, 1<<31)        // replacement 0
 	blob = append(blob, 'a', 0)
+	return blob
+}
+
+// Every map that the library could not walk safely is refused: each bit of a
+// small, true map flipped either is refused or encodes without incident.
+func TestCharsmapBitFlips(t *testing.T) {
+	blob := smallCharsmap()
 	if err := checkCharsmap(blob); err != nil {
 		t.Fatal(err)
 	}
