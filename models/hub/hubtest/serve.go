@@ -146,6 +146,9 @@ func (h *Hub) content(w http.ResponseWriter, r *http.Request, _, name string, c 
 		http.NotFound(w, r)
 		return
 	}
+	if !isLarge(name) { // storage knows nothing of commits
+		w.Header().Set("X-Repo-Commit", c.hash)
+	}
 	w.Header().Set("ETag", `"`+etag(name, content)+`"`)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))

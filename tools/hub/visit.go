@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"softprompt/models/hub"
+	"softprompt/models/hub/hubtest"
+)
+
+const (
+	repo   = "google/t5-test"
+	script = "tools/reference/hub_cache.py"
+)
+
+// revisions are the files of the model's commits.
+var revisions = map[string]map[string]string{
+	"main": {
+		"README.md":         "A model that is none.\n",
+		"config.json":       "{\"model_type\": \"t5\"}\n",
+		"model.safetensors": "Weights, large enough to be stored apart.\n",
+		"onnx/encoder.onnx": "A graph in a folder.\n",
+		"a file.txt":        "A name with a space.\n",
+	},
+	"refs/pr/1": {
+		"config.json":       "{\"model_type\": \"mt5\"}\n",
+		"model.safetensors": "Weights, large enough to be stored apart.\n",
+	},
+}
+
+// visit is a hub and the places from where it is visited.
+type visit struct {
+	python string
+	hub    *hubtest.Hub
+	homes  map[string]string // HF_HOME by who fills it
+	tree   map[string]string // of the cache that Python made
+	commit map[string]string // of each revision
+}
+
+func newVisit(python, dir string) *visit {
+	v := &visit{python: python, hub: hubtest.New(), homes: map[string]string{}, commit: map[string]string{}}
+	for rev, files := range revisions {
+		v.commit[rev] = v.hub.Add(repo, files, rev)
+	}
+	for _, who := range []string{"python", "softprompt", "from_pretrained"} {
+		v.homes[who] = filepath.Join(dir, who)
+	}
+	return v
+}
+
+// exchange fills a cache with each side and uses it with the other.
+func (v *visit) exchange(ctx context.Context) error {
+	names := slices.Sorted(func(yield func(string) bool) {
+		for rev := range revisions {
+			if !yield(rev) {
+				return
+			}
+		}
+	})
+	both := append([]string{"snapshot", repo}, names...)
+	some := []string{"files", repo, "main", "config.json", "model.safetensors", "onnx/encoder.onnx"}
+	fmt.Printf("%-40s %-34s %6s %6s %9s\n", "cache filled by", "used by", "lists", "heads", "downloads")
+	for _, step := range []struct {
+		home, filled, used string
+		offline            bool
+		do                 func(home string, offline bool) error
+	}{
+		{"python", "", "huggingface_hub, snapshot_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
+		{"python", "huggingface_hub, snapshot_download", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
+		{"python", "huggingface_hub, snapshot_download", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
+		{"from_pretrained", "", "huggingface_hub, hf_hub_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, some...) }},
+		{"from_pretrained", "huggingface_hub, hf_hub_download", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, some[3:], "main") }},
+		{"from_pretrained", "huggingface_hub, hf_hub_download", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, some[3:], "main") }},
+		{"softprompt", "", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
+		{"softprompt", "softprompt", "huggingface_hub, snapshot_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
+		{"softprompt", "softprompt", "the same, offline", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
+		{"softprompt", "softprompt", "hf_hub_download, offline", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, some...) }},
+		{"softprompt", "softprompt", "scan_cache_dir", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, "scan") }},
+	} {
+		v.hub.Counts()
+		if err := step.do(v.homes[step.home], step.offline); err != nil {
+			return fmt.Errorf("%s in the cache of %s: %w", step.used, step.home, err)
+		}
+		c := v.hub.Counts()
+		downloads := c["get"] + c["storage"]
+		filled := step.filled
+		if filled == "" {
+			filled = "nobody"
+		}
+		fmt.Printf("%-40s %-34s %6d %6d %9d\n", filled, step.used, c["list"], c["head"], downloads)
+		if step.filled != "" && downloads > 0 || step.offline && c["list"]+c["head"] > 0 {
+			return fmt.Errorf("%s in the cache of %s made requests that it should not need", step.used, step.filled)
+		}
+	}
+	return nil
+}
+
+// environment is that of a program with this HF_HOME and nothing else of
+// Hugging Face's.
+func (v *visit) environment(home string, offline bool) []string {
+	env := slices.DeleteFunc(os.Environ(), func(s string) bool {
+		return strings.HasPrefix(s, "HF_") || strings.HasPrefix(s, "HUGGING") || strings.HasPrefix(s, "TRANSFORMERS_")
+	})
+	env = append(env, "HF_ENDPOINT="+v.hub.URL, "HF_HOME="+home, "HF_HUB_DISABLE_PROGRESS_BARS=1", "HF_HUB_DISABLE_TELEMETRY=1")
+	if offline {
+		env = append(env, "HF_HUB_OFFLINE=1")
+	}
+	return env
+}
+
+// runPython runs the script and checks the files that it prints.
+func (v *visit) runPython(ctx context.Context, home string, offline bool, args ...string) error {
+	cmd := exec.CommandContext(ctx, v.python, append([]string{"-W", "ignore", script}, args...)...)
+	cmd.Env = v.environment(home, offline)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("running %s: %w", script, err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(out)) {
+		lines++
+		fields := strings.Split(strings.TrimSpace(line), "\t")
+		if args[0] == "scan" {
+			continue
+		}
+		if err := v.check(fields[0], fields[1], fields[2]); err != nil {
+			return err
+		}
+	}
+	if lines == 0 {
+		return fmt.Errorf("%s printed nothing", script)
+	}
+	return nil
+}
+
+// runGo gets snapshots with our client and checks their files.
+func (v *visit) runGo(ctx context.Context, home string, offline bool, names []string, revs ...string) error {
+	c := &hub.Client{Endpoint: v.hub.URL, CacheDir: filepath.Join(home, "hub"), Offline: offline}
+	var choose func([]string) ([]string, error)
+	if names != nil {
+		choose = func([]string) ([]string, error) { return names, nil }
+	}
+	for _, rev := range revs {
+		snap, err := c.Snapshot(ctx, hub.Ref{Repo: repo, Revision: rev}, choose)
+		if err != nil {
+			return err
+		}
+		for _, name := range snap.Files {
+			data, err := os.ReadFile(filepath.Join(snap.Dir, filepath.FromSlash(name)))
+			if err != nil {
+				return err
+			}
+			sum := sha256.Sum256(data)
+			if err := v.check(hex.EncodeToString(sum[:]), snap.Commit, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check holds a file's checksum to what the hub has.
+func (v *visit) check(sum, commit, name string) error {
+	for rev, c := range v.commit {
+		if want := sha256.Sum256([]byte(revisions[rev][name])); c == commit && sum == hex.EncodeToString(want[:]) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s of %s has another content than on the hub", name, commit)
+}
+
+// locks lets Python hold a file's lock: softprompt waits until it lets go.
+// The other way round, Python waits.
+func (v *visit) locks(ctx context.Context) error {
+	home := filepath.Join(filepath.Dir(v.homes["python"]), "locks")
+	sum := sha256.Sum256([]byte(revisions["main"]["model.safetensors"]))
+	path := filepath.Join(home, "hub", ".locks", "models--google--t5-test", hex.EncodeToString(sum[:])+".lock")
+	cmd := exec.CommandContext(ctx, v.python, "-W", "ignore", script, "lock", path)
+	cmd.Env = v.environment(home, false)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
+		return fmt.Errorf("Python does not lock: %q, %w", line, err)
+	}
+	v.hub.Counts()
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	weights := []string{"model.safetensors"}
+	if err := v.runGo(short, home, false, weights, "main"); err == nil || v.hub.Counts()["storage"] != 0 {
+		return fmt.Errorf("softprompt did not wait for Python's lock: %v", err)
+	}
+	in.Close()
+	if err := v.runGo(ctx, home, false, weights, "main"); err != nil {
+		return err
+	}
+	fmt.Println("softprompt waits while huggingface_hub has a file's lock")
+
+	// Now a download of ours is held up, and Python is to wait and then to
+	// find the file there.
+	home += "2"
+	held, release := make(chan struct{}), make(chan struct{})
+	v.hub.Break("storage", "", 1, hold(held, release))
+	ours, theirs := make(chan error, 1), make(chan error, 1)
+	go func() { ours <- v.runGo(ctx, home, false, weights, "main") }()
+	<-held
+	go func() { theirs <- v.runPython(ctx, home, false, "files", repo, "main", weights[0]) }()
+	select {
+	case err := <-theirs:
+		return fmt.Errorf("Python did not wait for our lock: %w", err)
+	case <-time.After(5 * time.Second):
+	}
+	v.hub.Counts()
+	close(release)
+	for _, done := range []chan error{ours, theirs} {
+		if err := <-done; err != nil {
+			return err
+		}
+	}
+	if n := v.hub.Counts()["storage"]; n != 0 {
+		return fmt.Errorf("Python downloaded what we had: %d downloads", n)
+	}
+	_, err = fmt.Println("huggingface_hub waits while softprompt downloads a file, and then uses it")
+	return err
+}
