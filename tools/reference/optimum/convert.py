@@ -19,10 +19,6 @@ SUFFIX = {"fp32": "", "fp16": "_fp16", "int8": "_quantized", "uint8": "_uint8"}
 
 def export(fixture, checkpoint, out):
     """Writes the fixture's graphs into the folder out: float32 under the plain names, others with Transformers.js's suffix."""
-    if fixture.dynamo:
-        from dynamo import export_dynamo
-
-        return export_dynamo(checkpoint, out, fixture.opset)
     with external_data(fixture.external):
         export_optimum(fixture, checkpoint, out)
     if fixture.hub:

@@ -17,7 +17,6 @@ class Fixture:
     external: bool = False  # weights in X.onnx_data
     hub: bool = False  # as Transformers.js has it: graphs in onnx/, slimmed, precision in the file's name
     optimize: str = ""  # Optimum's level "O2", a session's level "basic", "extended", "all", or onnxruntime's script "t5"
-    dynamo: bool = False  # torch.onnx's newer exporter
     runs: bool = True  # on a processor: onnxruntime has no such kernel for RelativePositionBias
 
 

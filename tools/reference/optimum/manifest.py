@@ -17,12 +17,22 @@ def versions():
     return found
 
 
+def golden(fixture):
+    """Where the truth is, from this folder's parent: float16 graphs hold the checkpoint's weights rounded, and what
+    transformers runs in float16 keeps wo in float32."""
+    if fixture.precision in ("int8", "uint8"):
+        return f"exported/{fixture.name}/golden.safetensors"
+    kind = {"fp32": "", "fp16": "float16/", "fp16-traced": "mixed/"}[fixture.precision]
+    return f"arch/{fixture.arch}/{kind}golden.safetensors"
+
+
 def add(path, fixture, folder):
     """Puts the fixture's entry in its place by name."""
     entries = json.loads(path.read_text()) if path.exists() else []
     entry = {
         **dataclasses.asdict(fixture),
         "graphs": sorted(str(file.relative_to(folder)) for file in folder.rglob("*.onnx")),
+        "golden": golden(fixture),
         "versions": versions(),
     }
     entries = [e for e in entries if e["name"] != fixture.name] + [entry]
