@@ -32,6 +32,7 @@ type folderGolden struct {
 	VocabSHA256   string `json:"vocab_sha256"`
 	Tokenizer     any
 	Sums          []byte
+	Decodes       [][2]json.RawMessage // ids and their text
 }
 
 func gunzip(t testing.TB, path string) []byte {
@@ -111,10 +112,7 @@ func TestTokenizerFoldersLikeTransformers(t *testing.T) {
 	texts := goldenTexts(t)
 	for name, rows := range tokenizerRows {
 		t.Run(name, func(t *testing.T) {
-			var want folderGolden
-			if err := json.Unmarshal(read(t, filepath.Join("testdata/tokenizers", name, "golden.json")), &want); err != nil {
-				t.Fatal(err)
-			}
+			want := loadFolderGolden(t, name)
 			tok := openFolder(t, unpackTokenizer(t, name), rows)
 			ids, differ := holdTexts(t, tok, texts, want)
 			t.Logf("%d texts, %d ids, %d differences", len(texts), ids, differ)
@@ -125,6 +123,42 @@ func TestTokenizerFoldersLikeTransformers(t *testing.T) {
 				holdFile(t, tok, want)
 			}
 		})
+	}
+}
+
+// The published tokenizer.json gives the ids that its spiece.model does.
+func TestPublishedTokenizerLikeTransformers(t *testing.T) {
+	texts := goldenTexts(t)
+	ids, differ := holdTexts(t, loadTokenizer(t, t5JSON(t), 32128), texts, loadFolderGolden(t, "t5"))
+	t.Logf("%d texts, %d ids, %d differences", len(texts), ids, differ)
+}
+
+func loadFolderGolden(t testing.TB, name string) (g folderGolden) {
+	t.Helper()
+	if err := json.Unmarshal(read(t, filepath.Join("testdata/tokenizers", name, "golden.json")), &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// Ids in an order that no text gives become what they become there.
+func TestByT5DecodesLikeTransformers(t *testing.T) {
+	for _, name := range []string{"byt5", "byt5-published", "byt5-added"} {
+		tok := openFolder(t, unpackTokenizer(t, name), 384)
+		want := loadFolderGolden(t, name).Decodes
+		if len(want) != 300 {
+			t.Fatalf("%s: %d cases", name, len(want))
+		}
+		for _, pair := range want {
+			var ids []int64
+			var text string
+			if err := errors.Join(json.Unmarshal(pair[0], &ids), json.Unmarshal(pair[1], &text)); err != nil {
+				t.Fatal(err)
+			}
+			if got := tok.Decode(ids); got != text {
+				t.Errorf("%s: %v is %q, wanted %q", name, ids, got, text)
+			}
+		}
 	}
 }
 

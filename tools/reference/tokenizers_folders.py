@@ -17,6 +17,7 @@ them. golden.json holds
 - ids_sha256: of every text's count of ids and ids, all varints;
 - sums: two bytes for each text, of the SHA-256 of its part of that, in base64;
 - decoded_sha256: of every text's ids as text again, its length and its bytes;
+- decodes, for ByT5: ids drawn at random and the text that they become;
 - vocab_sha256: of every piece's length, bytes and score (float64, little
   endian); tokenizer: the rest of tokenizer.json, with the SHA-256 of
   precompiled_charsmap in its place.
@@ -301,6 +302,34 @@ def structure(tok):
     return {"vocab_sha256": h.hexdigest(), "tokenizer": top}
 
 
+def decodes(tok):
+    """Ids in an order that no text gives, with broken and whole characters."""
+    rng = random.Random(5)
+    pairs = []
+    for _ in range(300):
+        row = []
+        for _ in range(rng.randint(0, 6)):
+            b = chr(rng.choice([rng.randrange(1, 0x80), rng.randrange(0x800), rng.randrange(0xE000, 0x110000)])).encode()
+            row += [x + 3 for x in b[: rng.randint(1, 4)]]
+            row += rng.choice([[], [], [rng.randrange(len(tok))], [0, 1], [0xFF + 3], [0x80 + 3]])
+        pairs.append([row, tok.decode(row, skip_special_tokens=True)])
+    return pairs
+
+
+def hold_published(out, seen, every):
+    """Ends if T5's tokenizer.json, as published, gives other ids than its
+    spiece.model, so that golden.json holds for both."""
+    import tokenizers
+
+    data = gzip.decompress((pathlib.Path(out).parent / "t5_tokenizer.json.gz").read_bytes())
+    tok = tokenizers.Tokenizer.from_str(data.decode())
+    tok.no_truncation()
+    tok.no_padding()
+    if [e.ids for e in tok.encode_batch(seen, add_special_tokens=False)] != list(every):
+        sys.exit("tokenizer.json and spiece.model differ")
+    print("tokenizer.json and spiece.model agree")
+
+
 def ids(out, *names):
     import tempfile
 
@@ -329,6 +358,10 @@ def ids(out, *names):
             }
             if tok.is_fast:
                 golden |= structure(tok)
+            else:
+                golden["decodes"] = decodes(tok)
+            if name == "t5":
+                hold_published(out, seen, every)
             golden["sums"] = base64.b64encode(sums).decode()
         (pathlib.Path(out) / name / "golden.json").write_text(json.dumps(golden, ensure_ascii=False) + "\n", "utf-8")
         print(f"{name}: {len(tok)} ids known, {len(seen)} texts, {count} ids")
