@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 )
 
@@ -45,25 +46,40 @@ func (t tensor) raw(buf []byte, from, n int64) []byte {
 		return t.data[from*size : (from+n)*size]
 	}
 	if int64(cap(buf)) < n*size {
-		buf = make([]byte, 0, n*size)
+		buf = make([]byte, n*size)
 	}
-	buf = buf[:0]
+	buf = buf[:n*size]
+	if len(t.Shape) != 2 || n == 0 {
+		t.gather(buf, from)
+		return buf
+	}
+	// A matrix by whole rows, the parts of rows at both ends apart.
+	cols := t.Shape[1]
+	head := min(n, (cols-from%cols)%cols)
+	rows := (n - head) / cols
+	body := (head + rows*cols) * size
+	t.gather(buf[:head*size], from)
+	t.gatherRows(buf[head*size:body], (from+head)/cols, rows)
+	t.gather(buf[body:], from+head+rows*cols)
+	return buf
+}
+
+// gather fills out with the elements that begin at an index, one by one.
+func (t tensor) gather(out []byte, from int64) {
+	size, last := dtypeSizes[t.DType], len(t.Shape)-1
 	index := make([]int64, len(t.Shape))
-	for i, rest := len(t.Shape)-1, from; i >= 0; i-- {
+	for i, rest := last, from; i >= 0 && len(out) > 0; i-- {
 		index[i], rest = rest%t.Shape[i], rest/t.Shape[i]
 	}
-	last := len(t.Shape) - 1
-	for n > 0 {
+	for len(out) > 0 {
 		at := int64(0)
 		for i, k := range index {
 			at += k * t.stride[i]
 		}
-		run := min(n, t.Shape[last]-index[last])
-		for range run {
-			buf = append(buf, t.data[at*size:(at+1)*size]...)
+		for ; index[last] < t.Shape[last] && len(out) > 0; index[last]++ {
+			out = out[copy(out, t.data[at*size:(at+1)*size]):]
 			at += t.stride[last]
 		}
-		n -= run
 		index[last] = 0
 		for i := last - 1; i >= 0; i-- {
 			if index[i]++; index[i] < t.Shape[i] {
@@ -72,7 +88,36 @@ func (t tensor) raw(buf []byte, from, n int64) []byte {
 			index[i] = 0
 		}
 	}
-	return buf
+}
+
+// gatherRows fills out with rows of a matrix by tiles, so that the lines of the
+// file that hold a transposed one are each read once.
+func (t tensor) gatherRows(out []byte, row, rows int64) {
+	const side = 32
+	var tile [side * side * 8]byte
+	size, cols := dtypeSizes[t.DType], t.Shape[1]
+	width, down, right := cols*size, t.stride[0]*size, t.stride[1]*size
+	for r := int64(0); r < rows; r += side {
+		high := min(side, rows-r)
+		for c := int64(0); c < cols; c += side {
+			wide := min(side, cols-c)
+			for j := range wide {
+				from, to := (row+r)*down+(c+j)*right, j*size
+				for range high {
+					if size == 4 { // nearly always, and much quicker than copy
+						binary.LittleEndian.PutUint32(tile[to:], binary.LittleEndian.Uint32(t.data[from:]))
+					} else {
+						copy(tile[to:to+size], t.data[from:from+size])
+					}
+					from, to = from+down, to+side*size
+				}
+			}
+			for i := range high {
+				at := (r+i)*width + c*size
+				copy(out[at:at+wide*size], tile[i*side*size:])
+			}
+		}
+	}
 }
 
 // all returns the bytes of every element.

@@ -93,6 +93,29 @@ func TestTensorRaw(t *testing.T) {
 	})
 }
 
+// A matrix is read by tiles, the rows at both ends of a span in part.
+func TestTransposedMatrix(t *testing.T) {
+	const rows, cols = 70, 45
+	for _, dtype := range []DType{F16, F32, I64} {
+		v := &view{storage: storage{numel: rows * cols}, shape: []int64{rows, cols}, stride: []int64{1, rows}}
+		if err := v.check(); err != nil {
+			t.Fatal(err)
+		}
+		x := numbered(v, dtype)
+		size := dtypeSizes[dtype]
+		for _, from := range []int64{0, 1, cols - 1, cols, 33*cols + 7, rows*cols - 1, rows * cols} {
+			for n := int64(0); n <= rows*cols-from; n += 1 + n/3 {
+				got := x.raw(nil, from, n)
+				for i := range n {
+					if value := binary.LittleEndian.Uint16(got[i*size:]); int64(value) != v.at(from+i) {
+						t.Fatalf("%s: element %d of %d from %d is %d, wanted %d", dtype, i, n, from, value, v.at(from+i))
+					}
+				}
+			}
+		}
+	}
+}
+
 // A view that reaches outside its storage is refused, and one that is taken
 // never does.
 func TestViewCheck(t *testing.T) {
