@@ -226,29 +226,30 @@ func (w *walk) axes(m maker) []int64 {
 	return v
 }
 
-// epsilon computes a norm for small numbers, checks that it is one, and
-// returns the number beside the mean of squares.
-func (w *walk) epsilon(value, x, scale string) (float64, error) {
-	at, by := []float64{3e-3, -1e-3, 2e-3, 5e-4}, []float64{1, 2, -1, 0.5}
-	known := map[string][]float64{x: at, scale: by}
-	got, err := (&evaluation{g: w.view, known: known}).eval(value)
-	if err != nil {
-		return 0, err
-	}
-	if len(got) != len(at) {
-		return 0, fmt.Errorf("it is no norm of %s", x)
-	}
-	square := 0.0
-	for _, v := range at {
-		square += v * v / float64(len(at))
-	}
-	factor := got[0] / (at[0] * by[0])
-	for i := range at {
-		if want := at[i] * by[i] * factor; !(math.Abs(got[i]-want) <= 1e-4*math.Abs(want)) {
-			return 0, fmt.Errorf("it is no norm of %s", x)
+// epsilon computes a norm for small numbers, where epsilon counts, and for
+// large ones, checks that it is one, and returns epsilon.
+func (w *walk) epsilon(value, x, scale string) (eps float64, err error) {
+	by := []float64{1, 2, -1, 0.5}
+	for _, size := range []float64{1e-3, 10} {
+		at := []float64{3 * size, -1 * size, 2 * size, 0.5 * size}
+		got, err := (&evaluation{g: w.view, known: map[string][]float64{x: at, scale: by}}).eval(value)
+		if err != nil {
+			return 0, err
+		}
+		squares := 0.0
+		for _, v := range at {
+			squares += v * v / float64(len(at))
+		}
+		if factor := got[0] / (at[0] * by[0]); eps == 0 {
+			eps = 1/(factor*factor) - squares
+		}
+		for i := range at {
+			if want := at[i] * by[i] / math.Sqrt(squares+eps); len(got) != len(at) || !(math.Abs(got[i]-want) <= 1e-4*math.Abs(want)) {
+				return 0, fmt.Errorf("it is no norm of %s", x)
+			}
 		}
 	}
-	return 1/(factor*factor) - square, nil
+	return eps, nil
 }
 
 // embedding reads the stream's start as the lookup of token ids in the shared
