@@ -2,14 +2,12 @@ package export
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-	"text/tabwriter"
+
+	"github.com/google/go-cmp/cmp"
 
 	"softprompt/models"
 	"softprompt/onnx"
@@ -26,13 +24,45 @@ var (
 		"tied-unscaled", "untied-scaled", "untied-headless", "untied-claimed",
 		"t5-saved-by-5", "t5-v1_1-saved-by-5", "umt5-tied", "mt5-defaults", "derived-act", "aliased",
 	}
-	acts = []string{
+	acts = prefixed("act-",
 		"gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh",
 		"gelu_pytorch_tanh", "hardswish", "laplace", "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2",
 		"relu6", "sigmoid", "silu", "sqrtsoftplus", "swish", "tanh",
 		"gated-relu", "gated-silu", "gated-gelu_fast", "gated-quick_gelu", "gated-relu2",
-	}
+	)
 )
+
+func prefixed(prefix string, names ...string) []string {
+	for i, n := range names {
+		names[i] = prefix + n
+	}
+	return names
+}
+
+// TestArchitectures holds logits, loss and prompt gradient of every
+// architecture in every format against transformers, and prints the largest
+// error of logits, and of loss and gradient, in each.
+func TestArchitectures(t *testing.T) {
+	var table errorTable
+	for _, arch := range slices.Concat(families, heads, acts) {
+		for _, format := range formats {
+			if format == "safetensors" || slices.Contains(families, arch) {
+				dir := archDir(arch, format)
+				table.check(t, arch, format, openArch(dir, archGolden(arch, dir)))
+			}
+		}
+		standard := openArch(archDir(arch, ""), archGolden(arch, ""))
+		table.check(t, arch, "standard", func(t *testing.T) *golden {
+			g := standard(t)
+			g.spec.Standard = true
+			return g
+		})
+	}
+	variants := table.checkExported(t)
+	t.Logf("largest error of logits / of loss and prompt gradient, relative to the largest value\n\n%s\n%s",
+		table.String(families, slices.Concat(formats, []string{"standard"}, variants)),
+		table.flip().String([]string{"safetensors", "standard"}, slices.Concat(heads, acts)))
+}
 
 // archDir returns the model folder of an architecture in a format.
 func archDir(arch, format string) string {
@@ -52,92 +82,38 @@ func archGolden(arch, dir string) string {
 	return filepath.Join(archDir(arch, ""), "golden.safetensors")
 }
 
-// TestArchitectures holds logits, loss and prompt gradient of every
-// architecture in every format against transformers, and prints the largest
-// error of logits and of loss and gradient in each.
-func TestArchitectures(t *testing.T) {
-	table := map[string]map[string]string{} // by format and architecture
-	check := func(arch, column, dir string, standard bool) {
-		t.Run(arch+"/"+column, func(t *testing.T) {
-			logits, gradient := openArch(t, dir, archGolden(arch, dir), standard).errors()
-			if !(max(logits, gradient) <= tolerance) {
-				t.Errorf("off by %.2g in the logits and %.2g in the gradient, relative", logits, gradient)
-			}
-			if table[column] == nil {
-				table[column] = map[string]string{}
-			}
-			table[column][arch] = fmt.Sprintf("%.1e / %.1e", logits, gradient)
-		})
-	}
-	for _, arch := range slices.Concat(families, heads, prefixed("act-", acts)) {
-		for _, format := range formats {
-			if format == "safetensors" || slices.Contains(families, arch) {
-				check(arch, format, archDir(arch, format), false)
-			}
-		}
-		check(arch, "standard", archDir(arch, ""), true)
-	}
-	t.Logf("largest error of logits / of loss and prompt gradient, relative to the largest value\n%s%s",
-		grid(table, slices.Concat(formats, []string{"standard"}), families),
-		grid(transpose(table), slices.Concat(heads, prefixed("act-", acts)), []string{"safetensors", "standard"}))
+// openArch returns how to open a model of any kind, with the numbers to hold
+// it against, for our own graphs with its weights.
+func openArch(dir, numbers string) func(t *testing.T) *golden {
+	return func(t *testing.T) *golden { return openWith(t, Open, dir, numbers) }
 }
 
-func prefixed(prefix string, names []string) []string {
-	var out []string
-	for _, n := range names {
-		out = append(out, prefix+n)
-	}
-	return out
-}
+// openFunc is Open or OpenGraphs.
+type openFunc func(context.Context, string, models.Options) (*Model, error)
 
-func transpose(table map[string]map[string]string) map[string]map[string]string {
-	out := map[string]map[string]string{}
-	for row, cells := range table {
-		for column, cell := range cells {
-			if out[column] == nil {
-				out[column] = map[string]string{}
-			}
-			out[column][row] = cell
-		}
-	}
-	return out
-}
-
-// grid writes cells by row and column, aligned.
-func grid(cells map[string]map[string]string, rows, columns []string) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\t%s\t\n", strings.Join(columns, "\t"))
-	for _, row := range rows {
-		fmt.Fprintf(w, "%s\t", row)
-		for _, column := range columns {
-			fmt.Fprintf(w, "%s\t", cells[row][column])
-		}
-		fmt.Fprintln(w)
-	}
-	w.Flush()
-	return b.String()
-}
-
-// openArch opens a model in any format, with the numbers to hold it against.
-func openArch(t *testing.T, dir, numbers string, standard bool) *golden {
+func openWith(t *testing.T, open openFunc, dir, numbers string) *golden {
 	t.Helper()
-	m, err := Open(context.Background(), "./"+filepath.ToSlash(dir), models.Options{CacheDir: t.TempDir()})
+	m, err := open(t.Context(), "./"+filepath.ToSlash(dir), models.Options{CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	spec, err := m.Spec(context.Background())
+	spec, err := m.Spec(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	tensors, err := models.OpenSafetensors(numbers)
+	spec.Method = prompt.PromptTuning(spec.Config.DModel)
+	return &golden{t, openNumbers(t, numbers), spec}
+}
+
+func openNumbers(t *testing.T, path string) *models.Checkpoint {
+	t.Helper()
+	tensors, err := models.OpenSafetensors(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tensors.Close() })
-	spec.Method, spec.Standard = prompt.PromptTuning(spec.Config.DModel), standard
-	return &golden{t, tensors, spec}
+	return tensors
 }
 
 // errors runs a training step and returns how far the logits, and the loss
@@ -192,7 +168,7 @@ func (g *golden) off(out map[string]*onnx.Tensor, output, name string) float64 {
 // no architecture and no format can go missing.
 func TestArchitectureFolder(t *testing.T) {
 	want := map[string]bool{}
-	for _, arch := range slices.Concat(families, heads, prefixed("act-", acts)) {
+	for _, arch := range slices.Concat(families, heads, acts) {
 		want[arch] = true
 	}
 	for _, arch := range families {
@@ -200,30 +176,19 @@ func TestArchitectureFolder(t *testing.T) {
 			want[arch+"/"+format] = true
 		}
 	}
-	files, err := filepath.Glob(filepath.Join("testdata", "arch", "*", "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	inner, err := filepath.Glob(filepath.Join("testdata", "arch", "*", "*", "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string]bool{}
-	for _, file := range slices.Concat(files, inner) {
-		dir, _ := filepath.Rel(filepath.Join("testdata", "arch"), filepath.Dir(file))
-		got[filepath.ToSlash(dir)] = true
+	for _, pattern := range []string{"*/config.json", "*/*/config.json"} {
+		files, err := filepath.Glob(filepath.Join("testdata", "arch", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			dir, _ := filepath.Rel(filepath.Join("testdata", "arch"), filepath.Dir(file))
+			got[filepath.ToSlash(dir)] = true
+		}
 	}
-	if !maps.Equal(got, want) {
-		for name := range want {
-			if !got[name] {
-				t.Errorf("%s is in the tables, but not in the folder", name)
-			}
-		}
-		for name := range got {
-			if !want[name] {
-				t.Errorf("%s is in the folder, but not in the tables", name)
-			}
-		}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -259,7 +224,7 @@ func TestArchitecturesTellApart(t *testing.T) {
 	} {
 		t.Run(test.arch+" as "+test.as, func(t *testing.T) {
 			dir := archDir(test.arch, "")
-			g := openArch(t, dir, archGolden(test.arch, dir), false)
+			g := openArch(dir, archGolden(test.arch, dir))(t)
 			test.misread(&g.spec.Config)
 			if logits, gradient := g.errors(); max(logits, gradient) <= 2*tolerance {
 				t.Errorf("off by only %.1e in the logits and %.1e in the gradient", logits, gradient)
