@@ -135,6 +135,8 @@ func hostilePyTorch(t testing.TB) []hostileFile {
 		{"shape-negative", onePt(t, viewOf(0, []int64{-1, -4}, []int64{1, 1})), "the shape: -1 in it"},
 		{"offset-negative", onePt(t, viewOf(-1, []int64{4}, []int64{1})), "at element -1"},
 		{"offset-beyond", onePt(t, viewOf(5, []int64{0}, []int64{1})), "at element 5"},
+		{"scalar-beyond", onePt(t, viewOf(4, nil, nil)), "shape [] with stride [] at element 4 leaves storage"},
+		{"one-beyond", onePt(t, viewOf(4, []int64{1, 1}, []int64{1, 1})), "shape [1 1] with stride [1 1] at element 4 leaves storage"},
 		{"offset-huge", onePt(t, viewOf(1<<62, []int64{4}, []int64{1})), "at element 4611686018427387904"},
 		{"view-beyond", onePt(t, viewOf(1, []int64{2, 2}, []int64{2, 1})), `leaves storage "0", which has 4 elements`},
 		{"stride-beyond", onePt(t, viewOf(0, []int64{2}, []int64{1 << 62})), "leaves storage"},

@@ -130,13 +130,14 @@ func (v *view) check() error {
 	}
 	left := v.storage.numel - v.offset - 1 // behind the first element
 	for i, n := range v.shape {
-		if n == 1 {
-			continue
+		if n > 1 && left >= 0 && v.stride[i] <= left/(n-1) {
+			left -= v.stride[i] * (n - 1)
+		} else if n > 1 {
+			left = -1
 		}
-		if v.stride[i] > left/(n-1) {
-			return fmt.Errorf("shape %v with stride %v at element %d leaves storage %.40q, which has %d elements", v.shape, v.stride, v.offset, v.storage.key, v.storage.numel)
-		}
-		left -= v.stride[i] * (n - 1)
+	}
+	if left < 0 {
+		return fmt.Errorf("shape %v with stride %v at element %d leaves storage %.40q, which has %d elements", v.shape, v.stride, v.offset, v.storage.key, v.storage.numel)
 	}
 	v.reach = v.storage.numel - v.offset - left
 	return nil
