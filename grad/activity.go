@@ -14,6 +14,7 @@ import (
 var (
 	errNoPath = errors.New("it does not depend")
 	errNoRule = errors.New("the operator has no derivative here")
+	errRounds = errors.New("it rounds to integers, so that the loss moves in steps and has no gradient")
 	errOpset  = errors.New("the model is of opset")
 )
 
@@ -52,6 +53,9 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 			}
 		}
 	}
+	if err := a.refuseRounding(g, loss); err != nil {
+		return nil, err
+	}
 	if !a.reached(loss) {
 		return nil, hint.Wrap(fmt.Errorf("%w on %s in a way that has a gradient", errNoPath, strings.Join(wrt, ", ")),
 			"integer and comparison operators, such as ArgMax, stop a gradient")
@@ -70,6 +74,29 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 		}
 	}
 	return a, nil
+}
+
+// refuseRounding is the error for the first operator of a quantised model
+// between a trainable and the loss. Without it the gradient would be that of
+// what goes around the operator, or through the scale that it takes.
+func (a *activity) refuseRounding(g *onnx.Graph, loss string) error {
+	needed := map[string]bool{loss: true}
+	var first *onnx.Node
+	for _, n := range slices.Backward(g.Nodes) {
+		if !slices.ContainsFunc(n.Outputs, func(y string) bool { return needed[y] }) {
+			continue
+		}
+		for _, x := range uses(n) {
+			needed[x] = true
+		}
+		if rounds[opName(n)] && slices.ContainsFunc(n.Inputs, a.reached) {
+			first = n
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return a.fail(first, hint.Wrap(errRounds, "a quantised model cannot be differentiated as it stands: take its float32 or float16 file"))
 }
 
 // checkNames tells whether the loss and the trainables are there, and of float

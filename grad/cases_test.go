@@ -340,6 +340,12 @@ func contractCases() []contractCase {
 	many("packed bias", []arg{x(1, 2, 6), x(1, 3, 6), x(1, 3, 4), x(16)}, f("scale", 1))
 	many("keys by head", []arg{x(1, 2, 6), x(1, 2, 3, 3), x(1, 2, 3, 3)}, f("scale", 1))
 	many("causal", []arg{x(1, 3, 4), x(1, 3, 4), x(1, 3, 4)}, f("scale", 1), i("unidirectional", 1))
+	packed := func(name string, args []arg, attrs ...onnx.Attr) {
+		add(contractCase{op: "com.microsoft.Attention", name: name, args: args, attrs: append(attrs, i("num_heads", 2)), single: true, ranked: true})
+	}
+	packed("", []arg{x(1, 3, 4), x(4, 12), x(12)}, f("scale", 1))
+	packed("bias and mask", []arg{x(1, 3, 4), x(4, 12), x(12), padding, none, x(1, 2, 3, 3)}, f("scale", 1), f("mask_filter_value", -5))
+	packed("sizes, causal", []arg{x(1, 3, 4), x(4, 14), x(14)}, is("qkv_hidden_sizes", 4, 4, 6), f("scale", 0.5), i("unidirectional", 1))
 	return cases
 }
 

@@ -18,6 +18,7 @@ var decompositions = map[string]func(c *call) []string{
 	"com.microsoft.SkipSimplifiedLayerNormalization": skipRMSNorm,
 	"Attention":                        attention,
 	"com.microsoft.MultiHeadAttention": multiHeadAttention,
+	"com.microsoft.Attention":          packedAttention,
 }
 
 // decompose replaces the nodes that take part in the gradient and have a
@@ -138,22 +139,57 @@ func multiHeadAttention(c *call) []string {
 	q, _ = c.heads(q, heads)
 	k, _ = c.heads(k, heads)
 	v, _ = c.heads(v, heads)
+	return []string{c.contribAttention(q, k, v, c.in(4), c.in(5))}
+}
+
+// packedAttention is ONNX Runtime's older operator, which also makes queries,
+// keys and values, of x [B,S,d] and weights [d,3·h·d].
+func packedAttention(c *call) []string {
+	n := c.node
+	if c.in(4) != "" || c.in(6) != "" {
+		return c.uncovered("keys and values of the past")
+	}
+	if n.Int("do_rotary", 0) != 0 {
+		return c.uncovered("rotary embeddings")
+	}
+	packed := c.MatMul(c.x, c.in(1))
+	if bias := c.in(2); bias != "" {
+		packed = c.Add(packed, bias)
+	}
+	sizes, attrs := "", []onnx.Attr{onnx.IntAttr("axis", -1)}
+	if given := n.Ints("qkv_hidden_sizes"); given != nil {
+		sizes = c.Ints(given...)
+	} else {
+		attrs = append(attrs, onnx.IntAttr("num_outputs", 3))
+	}
+	var byHead []string
+	for _, x := range c.OpN("Split", 3, []string{packed, sizes}, attrs...) {
+		x, _ = c.heads(x, n.Int("num_heads", 0))
+		byHead = append(byHead, x)
+	}
+	return []string{c.contribAttention(byHead[0], byHead[1], byHead[2], c.in(3), c.in(5))}
+}
+
+// contribAttention is what ONNX Runtime's operators do with queries, keys and
+// values by head.
+func (c *call) contribAttention(q, k, v, mask, bias string) string {
 	s := c.scores(q, k)
-	if bias := c.in(5); bias != "" {
+	if bias != "" {
 		s = c.Add(s, bias)
 	}
-	filter := float64(n.Float("mask_filter_value", -10000))
-	if mask := c.in(4); mask != "" {
+	filter := float64(c.node.Float("mask_filter_value", -10000))
+	if mask != "" {
 		if c.rank(mask) != 2 {
-			return c.uncovered("a key padding mask of rank %d", len(c.Shape(mask)))
+			c.uncovered("a key padding mask of rank %d", len(c.Shape(mask)))
+			return ""
 		}
 		padded := c.Equal(c.Unsqueeze(mask, 1, 2), c.as(c.Int(0), mask)) // [B,1,1,S]
 		s = c.Add(s, c.Where(padded, c.Float(filter, q), c.Float(0, q)))
 	}
-	if n.Int("unidirectional", 0) != 0 {
+	if c.node.Int("unidirectional", 0) != 0 {
 		s = c.causal(s, filter)
 	}
-	return []string{c.merge(c.MatMul(c.Softmax(s, -1), v), true)}
+	return c.merge(c.MatMul(c.Softmax(s, -1), v), true)
 }
 
 // uncovered ends the derivation at a form of the operator that the

@@ -144,6 +144,12 @@ var stops = set("Shape", "Size", "Constant", "ConstantOfShape", "EyeLike", "NonZ
 	"ArgMax", "ArgMin", "Hardmax", "Floor", "Ceil", "Round", "Sign",
 	"RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 
+// rounds has the operators of quantised models that round what a gradient
+// would have to go through.
+var rounds = set("QuantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul", "QLinearConv",
+	"com.microsoft.QuantizeLinear", "com.microsoft.DynamicQuantizeMatMul", "com.microsoft.MatMulIntegerToFloat", "com.microsoft.QAttention",
+	"com.microsoft.QLinearAdd", "com.microsoft.QLinearMul", "com.microsoft.QGemm")
+
 // Operators returns the operators that [Reverse] can go through, contrib ones
 // after their domain, in order.
 func Operators() []string {

@@ -2,7 +2,9 @@ package grad
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"softprompt/onnx"
 	"softprompt/onnx/hint"
@@ -144,7 +146,7 @@ func (w *walk) node(n *onnx.Node) error {
 	w.From, w.Block = nameOf(n), n.Block
 	d, ok := derivatives[opName(n)]
 	if !ok {
-		return w.active.fail(n, noDerivative(n))
+		return w.active.fail(n, w.noDerivative(n))
 	}
 	for i, x := range n.Inputs {
 		if !w.active.reached(x) {
@@ -164,13 +166,24 @@ func (w *walk) node(n *onnx.Node) error {
 	return nil
 }
 
-// noDerivative is the error for a node that the table has nothing for.
-func noDerivative(n *onnx.Node) error {
+// noDerivative is the error for a node that the table has nothing for. It
+// names the other operators on the way of which that is true.
+func (w *walk) noDerivative(n *onnx.Node) error {
 	if len(subgraphs(n)) > 0 {
 		return hint.Wrap(fmt.Errorf("it holds a graph, and gradients do not go through graphs in nodes"),
 			"fold or inline it first; ONNX Runtime's offline optimiser does so for an If with a constant condition")
 	}
-	return hint.Wrap(errNoRule,
+	others := map[string]bool{}
+	for o := range w.active.on {
+		if _, ok := derivatives[opName(o)]; !ok && opName(o) != opName(n) {
+			others[opName(o)] = true
+		}
+	}
+	err := errNoRule
+	if len(others) > 0 {
+		err = fmt.Errorf("%w, nor have others on the way: %s", err, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
+	}
+	return hint.Wrap(err,
 		"write it with operators that have one (grad.Operators lists them), or ask for the gradient in a value after it")
 }
 

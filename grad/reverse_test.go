@@ -53,6 +53,18 @@ func TestErrors(t *testing.T) {
 			b.Output("loss", b.ReduceMean(h, false))
 			return "loss", []string{"x"}
 		}},
+		{"unknown domain, and others", func(b *onnx.Builder) (string, []string) {
+			b.Model.Opset["ai.onnx.contrib"] = 3
+			b.Append(&onnx.Node{Name: "blend", Op: "Blend", Domain: "ai.onnx.contrib", Inputs: []string{b.Op("Erfinv", []string{b.Op("LRN", []string{"x"})})}, Outputs: []string{"blended"}})
+			b.Output("loss", b.ReduceMean("blended", false))
+			return "loss", []string{"x"}
+		}},
+		{"quantised, with a way around", func(b *onnx.Builder) (string, []string) {
+			q := named(b, "/wi/MatMul_quant", b.OpN("DynamicQuantizeLinear", 3, []string{b.Tanh("x")})[0])
+			h := b.Mul(b.Cast(q, onnx.Float32), b.Float(0.1, "x"))
+			b.Output("loss", b.ReduceMean(b.Add("x", h), false))
+			return "loss", []string{"x"}
+		}},
 		{"graph in a node", func(b *onnx.Builder) (string, []string) {
 			cond := b.Const(&onnx.Tensor{Type: onnx.Bool, Data: []byte{1}})
 			branch := func(op string) *onnx.Graph {
