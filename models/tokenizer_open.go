@@ -13,10 +13,11 @@ import (
 // sources are the files that a tokenizer is made from, the preferred first.
 var sources = []struct {
 	name  string
-	parse func(dir string, data []byte, c Config) (*tokenizerFile, error)
+	whole bool // it leaves nothing open
+	parse func(data []byte, settings *tokenizerSettings, c Config) (*tokenizerFile, error)
 }{
-	{"tokenizer.json", func(_ string, data []byte, _ Config) (*tokenizerFile, error) { return parseTokenizer(data) }},
-	{"spiece.model", convertSpiece},
+	{"tokenizer.json", true, func(data []byte, _ *tokenizerSettings, _ Config) (*tokenizerFile, error) { return parseTokenizer(data) }},
+	{"spiece.model", false, convertSpiece},
 }
 
 // openTokenizer makes the tokenizer of a model's folder and checks that it
@@ -38,7 +39,13 @@ func openTokenizer(dir string, c Config) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := source.parse(dir, data, c)
+		var settings *tokenizerSettings
+		if !source.whole {
+			if settings, err = readTokenizerSettings(dir); err != nil {
+				return nil, err
+			}
+		}
+		f, err := source.parse(data, settings, c)
 		if err != nil {
 			return nil, unreadable(path, err)
 		}
@@ -47,7 +54,7 @@ func openTokenizer(dir string, c Config) (*Tokenizer, error) {
 			return nil, unreadable(path, err)
 		}
 		t.path, t.files = path, func() (map[string][]byte, error) {
-			if source.name == "tokenizer.json" {
+			if source.whole {
 				return map[string][]byte{source.name: data}, nil
 			}
 			made, err := json.Marshal(f)
@@ -93,14 +100,9 @@ func tokenizerClass(path string) (string, error) {
 	return named.Class, nil
 }
 
-// convertSpiece makes a tokenizer.json of spiece.model and the settings beside
-// it.
-func convertSpiece(dir string, data []byte, c Config) (*tokenizerFile, error) {
+// convertSpiece makes a tokenizer.json of spiece.model.
+func convertSpiece(data []byte, settings *tokenizerSettings, c Config) (*tokenizerFile, error) {
 	s, err := parseSpiece(data, c.VocabSize)
-	if err != nil {
-		return nil, err
-	}
-	settings, err := readTokenizerSettings(dir)
 	if err != nil {
 		return nil, err
 	}

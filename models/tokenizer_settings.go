@@ -15,8 +15,7 @@ import (
 // decide what spiece.model, and ByT5 that has no file at all, leave open.
 // Source: transformers' tokenization_utils_base.py (_from_pretrained).
 type tokenizerSettings struct {
-	class    string // T5Tokenizer, ByT5Tokenizer; empty if not said
-	extraIDs *int   // how many sentinels; nil if not said
+	extraIDs *int // how many sentinels; nil if not said
 	// named are the tokens with a role, by it: eos_token and others. One that
 	// is null is there, with no content.
 	named map[string]addedToken
@@ -86,7 +85,7 @@ func readTokenizerSettings(dir string) (*tokenizerSettings, error) {
 			err = f.take() // the other two are from before added_tokens_decoder
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
+			return nil, unreadable(path, err)
 		}
 	}
 	slices.SortFunc(s.added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
@@ -100,7 +99,7 @@ func readTokenizerSettings(dir string) (*tokenizerSettings, error) {
 
 func (s *tokenizerSettings) takeConfig(config map[string]json.RawMessage) error {
 	var decoder map[int64]json.RawMessage
-	for key, into := range map[string]any{"tokenizer_class": &s.class, "extra_ids": &s.extraIDs, "added_tokens_decoder": &decoder} {
+	for key, into := range map[string]any{"extra_ids": &s.extraIDs, "added_tokens_decoder": &decoder} {
 		if raw := config[key]; raw != nil {
 			if err := json.Unmarshal(raw, into); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
@@ -176,8 +175,8 @@ func parseToken(raw json.RawMessage, special bool) (addedToken, error) {
 		Normalized *bool `json:"normalized"`
 	}
 	parsed.Special = special
-	if err := json.Unmarshal(raw, &parsed); err != nil {
-		return addedToken{}, err
+	if json.Unmarshal(raw, &parsed) != nil {
+		return addedToken{}, fmt.Errorf("%.60s is no token, which is a text or an object with content", raw)
 	}
 	t := parsed.addedToken
 	t.Normalized = !t.Special
@@ -195,8 +194,8 @@ func parseTokens(raw json.RawMessage) ([]addedToken, error) {
 		return nil, nil
 	}
 	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, err
+	if json.Unmarshal(raw, &list) != nil {
+		return nil, fmt.Errorf("%.60s is no list of tokens", raw)
 	}
 	tokens := make([]addedToken, len(list))
 	for i, raw := range list {

@@ -136,7 +136,6 @@ func TestDecodeStrangeIDs(t *testing.T) {
 	}
 }
 
-
 // Settings that a file was saved with do not leak into our lengths.
 func TestTokenizerResetsTruncation(t *testing.T) {
 	var top map[string]any
