@@ -1,0 +1,263 @@
+"""Makes exported graphs differentiable for a tool that knows only the standard operators of ONNX.
+
+This is a second, independent way of what package exported does in Go, kept as plain as it can be: nothing is folded and
+token ids stay an input, of which only the shape is used. Each step says in a few words what it did.
+"""
+
+import numpy as np
+import onnx
+import onnx.version_converter
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
+
+
+def prepare(path, output):
+    """The graph at path with one output, and what was done to it. An encoder's embeddings become an input."""
+    model = onnx.load(path)
+    steps = []
+    for step in (take_branch, raise_opset, widen, dequantise, expand):
+        done = step(model)
+        if done:
+            steps.append(done)
+    for value in [v for v in model.graph.output if v.name != output]:
+        model.graph.output.remove(value)
+    if output == "last_hidden_state":
+        cut_embedding(model.graph)
+    prune(model.graph)
+    return model, steps
+
+
+def initializers(graph):
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def take_branch(model):
+    """A merged decoder: the branch without past, in place of If."""
+    graph = model.graph
+    choice = next((node for node in graph.node if node.op_type == "If"), None)
+    if choice is None:
+        return None
+    branch = next(a.g for a in choice.attribute if a.name == "else_branch")
+    rename = {inner.name: outer for inner, outer in zip(branch.output, choice.output)}
+    place = list(graph.node).index(choice)
+    before, after = list(graph.node)[:place], list(graph.node)[place + 1 :]
+    inner = list(branch.node)
+    for node in inner:
+        node.input[:] = [rename.get(name, name) for name in node.input]
+        node.output[:] = [rename.get(name, name) for name in node.output]
+    graph.initializer.extend(branch.initializer)
+    del graph.node[:]
+    graph.node.extend(before + inner + after)
+    return "took the branch without past"
+
+
+def raise_opset(model):
+    """onnx-ad cannot sum over axes known only when run before opset 13, where they became an input."""
+    old = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if old >= 13:
+        return None
+    model.CopyFrom(onnx.version_converter.convert_version(model, 13))
+    return f"raised from opset {old} to 13"
+
+
+def widen(model):
+    """float16 to float32: initializers, constants, casts and declared types."""
+    graph, found = model.graph, False
+    declared = [*graph.input, *graph.output, *graph.value_info]
+    tensors = list(graph.initializer)
+    for node in graph.node:
+        tensors += [a.t for a in node.attribute if a.type == onnx.AttributeProto.TENSOR]
+        for a in node.attribute:
+            if node.op_type == "Cast" and a.name == "to" and a.i == FLOAT16:
+                a.i, found = FLOAT, True
+    for tensor in tensors:
+        if tensor.data_type == FLOAT16:
+            wide = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
+            tensor.CopyFrom(wide)
+            found = True
+    for value in declared:
+        if value.type.tensor_type.elem_type == FLOAT16:
+            value.type.tensor_type.elem_type = FLOAT
+    return "widened float16" if found else None
+
+
+def dequantise(model):
+    """Cast(MatMulInteger(DynamicQuantizeLinear(x), W)) * (scale of x * scale of W) to MatMul(x, W): straight through."""
+    graph = model.graph
+    weights = initializers(graph)
+    maker = {name: node for node in graph.node for name in node.output}
+    users = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    done = {}
+    for product in [node for node in graph.node if node.op_type == "MatMulInteger"]:
+        (cast,) = users[product.output[0]]
+        (scaled,) = users[cast.output[0]]
+        scales = maker[next(name for name in scaled.input if name != cast.output[0])]
+        (scale,) = [name for name in scales.input if name in weights]
+        quantised = numpy_helper.to_array(weights[product.input[1]]).astype(np.float32)
+        zero = numpy_helper.to_array(weights[product.input[3]]).astype(np.float32)
+        weight = (quantised - zero) * numpy_helper.to_array(weights[scale])
+        name = product.input[1] + "_dequantised"
+        graph.initializer.append(numpy_helper.from_array(weight, name))
+        source = maker[product.input[0]].input[0]
+        done[scaled.output[0]] = helper.make_node("MatMul", [source, name], [scaled.output[0]], scaled.name)
+    nodes = [done.get(node.output[0], node) for node in graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return "dequantised the weights" if done else None
+
+
+def expand(model):
+    """The fused operators of onnxruntime's optimisers, by their definitions."""
+    graph, nodes, done = model.graph, [], set()
+    for node in graph.node:
+        parts = EXPANSIONS.get(node.op_type)
+        nodes += parts(graph, node) if parts else [node]
+        if parts:
+            done.add(node.op_type)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return "expanded " + ", ".join(sorted(done)) if done else None
+
+
+def scalar(graph, node, name, value):
+    """A constant of the node's own."""
+    full = f"{node.output[0]}/{name}"
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), full))
+    return full
+
+
+def rms_norm(graph, node):
+    """x / sqrt(mean(x^2) + epsilon) * w."""
+    x, weight = node.input[:2]
+    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+    y = node.output[0]
+    at = lambda name: f"{y}/{name}"
+    return [
+        helper.make_node("Mul", [x, x], [at("square")]),
+        helper.make_node("ReduceSum", [at("square"), axis(graph, node)], [at("sum")], keepdims=1),
+        helper.make_node("Mul", [at("sum"), share(graph, node, weight)], [at("mean")]),
+        helper.make_node("Add", [at("mean"), scalar(graph, node, "epsilon", epsilon)], [at("shifted")]),
+        helper.make_node("Sqrt", [at("shifted")], [at("root")]),
+        helper.make_node("Div", [x, at("root")], [at("normed")]),
+        helper.make_node("Mul", [at("normed"), weight], [y]),
+    ]
+
+
+def axis(graph, node):
+    name = f"{node.output[0]}/axis"
+    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), name))
+    return name
+
+
+def share(graph, node, weight):
+    """1/d, by which a sum becomes a mean."""
+    return scalar(graph, node, "share", 1 / initializers(graph)[weight].dims[0])
+
+
+def skip_rms_norm(graph, node):
+    """The norm of x + skip, which is also the fourth output."""
+    x, skip, weight = node.input[:3]
+    total = node.output[3] if len(node.output) > 3 and node.output[3] else f"{node.output[0]}/total"
+    inner = helper.make_node("SimplifiedLayerNormalization", [total, weight], [node.output[0]])
+    inner.attribute.extend(a for a in node.attribute if a.name == "epsilon")
+    return [helper.make_node("Add", [x, skip], [total]), *rms_norm(graph, inner)]
+
+
+def fast_gelu(graph, node):
+    """x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))."""
+    (x,) = [name for name in node.input if name]
+    y = node.output[0]
+    at = lambda name: f"{y}/{name}"
+    constant = lambda name, value: scalar(graph, node, name, value)
+    return [
+        helper.make_node("Mul", [x, x], [at("square")]),
+        helper.make_node("Mul", [at("square"), constant("cubic", 0.044715)], [at("scaled")]),
+        helper.make_node("Add", [at("scaled"), constant("one", 1)], [at("slope")]),
+        helper.make_node("Mul", [at("slope"), x], [at("polynomial")]),
+        helper.make_node("Mul", [at("polynomial"), constant("root", (2 / np.pi) ** 0.5)], [at("inner")]),
+        helper.make_node("Tanh", [at("inner")], [at("tanh")]),
+        helper.make_node("Add", [at("tanh"), constant("unit", 1)], [at("gate")]),
+        helper.make_node("Mul", [at("gate"), x], [at("gated")]),
+        helper.make_node("Mul", [at("gated"), constant("half", 0.5)], [y]),
+    ]
+
+
+def fused_matmul(graph, node):
+    """alpha * A * B, or its transpose."""
+    a, b = node.input
+    y = node.output[0]
+    value = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if any(value.get(name) for name in ("transA", "transBatchA", "transBatchB")):
+        raise NotImplementedError(f"FusedMatMul with {value}")
+    parts = []
+    if value.get("transB"):  # only ever of a matrix of weights here
+        parts.append(helper.make_node("Transpose", [b], [f"{y}/turned"], perm=[1, 0]))
+        b = f"{y}/turned"
+    scale = scalar(graph, node, "alpha", value.get("alpha", 1.0))
+    parts.append(helper.make_node("MatMul", [a, b], [f"{y}/product"]))
+    return [*parts, helper.make_node("Mul", [f"{y}/product", scale], [y])]
+
+
+EXPANSIONS = {
+    "FusedMatMul": fused_matmul,
+    "SimplifiedLayerNormalization": rms_norm,
+    "SkipSimplifiedLayerNormalization": skip_rms_norm,
+    "FastGelu": fast_gelu,
+}
+
+
+def cut_embedding(graph):
+    """Makes what is looked up for input_ids an input, inputs_embeds [B,L,d]."""
+    table = initializers(graph)
+    maker = {name: node for node in graph.node for name in node.output}
+
+    def from_ids(name):
+        while name in maker and maker[name].op_type in ("Reshape", "Cast", "Identity"):
+            name = maker[name].input[0]
+        return name == "input_ids"
+
+    (lookup,) = [n for n in graph.node if n.op_type == "Gather" and n.input[0] in table and from_ids(n.input[1])]
+    width = table[lookup.input[0]].dims[1]
+    found = lookup.output[0]
+    for node in graph.node:  # a quantised table is dequantised after the lookup
+        if node.op_type == "DequantizeLinear" and node.input[0] == found:
+            found = node.output[0]
+    for node in graph.node:
+        node.input[:] = ["inputs_embeds" if name == found else name for name in node.input]
+    graph.input.append(helper.make_tensor_value_info("inputs_embeds", FLOAT, ["batch_size", "length", width]))
+
+
+def prune(graph):
+    """Drops nodes, initializers and inputs that no output needs; token ids stay."""
+    wanted, kept = {value.name for value in graph.output}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    wanted.update(name for inner in attribute.g.node for name in inner.input)
+    kept.reverse()
+    tensors = [tensor for tensor in graph.initializer if tensor.name in wanted]
+    inputs = [value for value in graph.input if value.name in wanted]
+    for field, values in ((graph.node, kept), (graph.initializer, tensors), (graph.input, inputs)):
+        del field[:]
+        field.extend(values)
+    del graph.value_info[:]
+
+
+def declare_ranks(model, run):
+    """Writes down the rank of every value that a run gives; run(model, names) answers for a copy with more outputs."""
+    graph, probe = model.graph, onnx.ModelProto()
+    probe.CopyFrom(model)
+    names = [name for node in graph.node for name in node.output if name]
+    del probe.graph.output[:]
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    for name, value in zip(names, run(probe, names)):
+        value = np.asarray(value)
+        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+        graph.value_info.append(helper.make_tensor_value_info(name, kind, [None] * value.ndim))
