@@ -34,6 +34,25 @@ func Pull(ctx context.Context, ref string, opts Options) (Pulled, error) {
 	return pull(ctx, ref, opts.Hub, log)
 }
 
+// pullOther looks in the cache for a model whose best weights are not there
+// and cannot be downloaded: Python may have cached it in another format.
+func pullOther(ctx context.Context, ref hub.Ref, client hub.Client, tried Files) (Pulled, bool) {
+	client.Offline = true
+	for skip := tried.Weights; tried.Weights != nil; skip = append(skip, tried.Weights...) {
+		var files Files
+		snap, err := client.Snapshot(ctx, ref, func(names []string) (all []string, err error) {
+			names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(skip, n) })
+			files, err = ChooseFiles(names)
+			return files.All(), err
+		})
+		if err == nil {
+			return Pulled{ref.Repo, snap.Commit, snap.Dir, files}, true
+		}
+		tried = files
+	}
+	return Pulled{}, false
+}
+
 // bareNames are the models that the hub still knows without their org.
 var bareNames = []string{"t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b"}
 
@@ -63,6 +82,12 @@ func pull(ctx context.Context, name string, client *hub.Client, log *slog.Logger
 		files, err = ChooseFiles(names)
 		return files.All(), err
 	})
+	if errors.Is(err, hub.ErrNotCached) && files.Weights != nil {
+		if p, ok := pullOther(ctx, ref, *client, files); ok {
+			log.Warn("the best weights are not cached; using others", "model", name, "file", p.Files.Weights[0], "instead of", files.Weights[0])
+			return p, nil
+		}
+	}
 	if errors.Is(err, hub.ErrRepoNotFound) {
 		err = fmt.Errorf("there is no folder %s, and on the hub: %w", name, err)
 	}

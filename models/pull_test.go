@@ -216,3 +216,41 @@ func TestPartOfShards(t *testing.T) {
 	}
 	m.Close()
 }
+
+// Offline, a model that is cached in another format than the best is used: as
+// Python's tools leave it, which download what they prefer.
+func TestPullWhatIsCached(t *testing.T) {
+	h, opts := serve(t, nil)
+	files := map[string]string{"config.json": "{}", "tokenizer.json": "{}", "onnx/encoder_model.onnx": "e", "onnx/decoder_model.onnx": "d"}
+	const index, one, two = "pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"
+	for _, name := range []string{"model.safetensors", index, one, two} {
+		files[name] = name
+	}
+	h.Add(onHub, files)
+	for _, test := range []struct {
+		cached []string
+		want   Format // of what is used; empty: an error
+	}{
+		{[]string{"model.safetensors", index, one, two}, Safetensors},
+		{[]string{index, one, two}, PyTorch},
+		{[]string{index, one}, ""},
+		{[]string{index, one, "onnx/encoder_model.onnx", "onnx/decoder_model.onnx"}, ONNX},
+		{[]string{"onnx/encoder_model.onnx"}, ""},
+		{nil, ""},
+	} {
+		opts.Hub.CacheDir, opts.Hub.Offline = t.TempDir(), false
+		_, err := opts.Hub.Snapshot(t.Context(), hub.Ref{Repo: onHub}, func([]string) ([]string, error) {
+			return append(test.cached, "config.json", "tokenizer.json"), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts.Hub.Offline = true
+		p, err := Pull(t.Context(), onHub, opts)
+		if test.want == "" {
+			wantError(t, err, "not in the cache: model.safetensors", "hint:HF_HUB_OFFLINE")
+		} else if err != nil || p.Files.Format != test.want {
+			t.Errorf("%v: %+v, %v", test.cached, p, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"softprompt/models/hub/hubtest"
 	"softprompt/onnx/hint"
@@ -70,7 +72,7 @@ func TestAnswers(t *testing.T) {
 		if a.code == badToken || a.code == disabled {
 			header = http.Header{"X-Error-Message": {a.code}, "X-Error-Code": {"Other"}}
 		}
-		err := s.refused(&http.Response{StatusCode: status, Header: header, Request: &http.Request{URL: &url.URL{Host: "h"}}}, Ref{Repo: "org/name"})
+		err := s.refused(&http.Response{StatusCode: status, Header: header, Request: &http.Request{URL: s.base}}, Ref{Repo: "org/name"})
 		if !errors.Is(err, a.err) || temporary(err) != nil {
 			t.Errorf("%+v gives %v", a, err)
 		}
@@ -79,6 +81,8 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%+v gives the hint %q", a, hint.Of(err))
 		}
 	}
+	elsewhere := &http.Response{StatusCode: 403, Header: http.Header{}, Request: &http.Request{URL: &url.URL{Scheme: "https", Host: "cdn.example"}}}
+	wantError(t, s.refused(elsewhere, Ref{Repo: "org/name"}), "cdn.example answered 403 Forbidden", "hint:proxy")
 	for _, status := range []int{408, 429, 500, 502, 503, 504} {
 		resp := &http.Response{StatusCode: status, Header: http.Header{"X-Error-Code": {"RepoNotFound"}}, Request: &http.Request{URL: &url.URL{Host: "h"}}}
 		if status >= 500 && temporary(s.refused(resp, Ref{})) == nil {
@@ -143,8 +147,13 @@ func TestKeepsHTTPS(t *testing.T) {
 	defer secure.Close()
 	c := &Client{Endpoint: secure.URL, CacheDir: t.TempDir(), HTTP: secure.Client(), Token: "hf_token"}
 	_, err := c.Snapshot(t.Context(), Ref{Repo: repo}, nil)
-	wantError(t, err, "redirects from https to http://127.0.0.1")
+	wantError(t, err, "redirects from https to http")
 	counts(t, plain, "")
+	c.HTTP = nil // which does not know the server's certificate
+	c.sleep = func(context.Context, time.Duration) error { t.Error("tried again"); return nil }
+	_, err = c.Snapshot(t.Context(), Ref{Repo: repo}, nil)
+	wantError(t, err, "certificate", "hint:SSL_CERT_FILE")
+	c.HTTP = secure.Client()
 	if c.HTTP.CheckRedirect != nil {
 		t.Error("the caller's client is changed")
 	}

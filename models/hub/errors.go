@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -46,6 +47,9 @@ var answers = []struct {
 	{"", http.StatusNotFound, ErrRepoNotFound, "check the name, and HF_ENDPOINT if it is set"},
 }
 
+// notAHub is the advice where something else answers.
+const notAHub = "check HF_ENDPOINT, and whether a proxy or firewall answers in the hub's place"
+
 // The hub tells these two apart only by X-Error-Message.
 const (
 	badToken = "Invalid credentials in Authorization header"
@@ -59,9 +63,10 @@ func (s *session) refused(resp *http.Response, ref Ref) error {
 	if message == badToken || message == disabled {
 		code = message
 	}
-	status := strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode)
+	status := strings.TrimSpace(strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode))
+	ours := code != "" || origin(resp.Request.URL) == origin(s.base) // and not storage's
 	for _, a := range answers {
-		if (a.code == "" || a.code == code) && (a.status == 0 || a.status == resp.StatusCode) && resp.StatusCode >= 400 && resp.StatusCode < 500 {
+		if ours && resp.StatusCode/100 == 4 && (a.code == "" || a.code == code) && (a.status == 0 || a.status == resp.StatusCode) {
 			advice := strings.NewReplacer("{page}", s.Endpoint+"/"+ref.Repo, "{tokens}", s.Endpoint+"/settings/tokens").Replace(a.advice)
 			return hint.Wrap(fmt.Errorf("%w (%s)", a.err, status), "%s", advice)
 		}
@@ -75,7 +80,7 @@ func (s *session) refused(resp *http.Response, ref Ref) error {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return &temporaryError{hint.Wrap(err, "try again later"), retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	}
-	return err
+	return hint.Wrap(err, "%s", notAHub)
 }
 
 // printable makes a server's words fit for a line of a log.
@@ -138,6 +143,10 @@ func broken(ctx context.Context, err error, doing string) error {
 	var policy policyError
 	if errors.As(err, &policy) || errors.Is(err, context.Canceled) {
 		return err
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return hint.Wrap(err, "a proxy may need its certificate installed: name it in SSL_CERT_FILE; and check the clock")
 	}
 	return &temporaryError{error: hint.Wrap(err, "check the network connection, and HF_ENDPOINT and the proxy if they are set")}
 }

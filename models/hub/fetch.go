@@ -35,7 +35,7 @@ func (p *pull) describe(ctx context.Context, commit, name string) (remote, error
 		}
 		r, err = parseRemote(resp.StatusCode, resp.Header, commit)
 		if err != nil {
-			err = hint.Wrap(fmt.Errorf("%s does not answer like a hub: %w", resp.Request.URL.Host, err), "check HF_ENDPOINT, and whether a proxy or firewall answers in the hub's place")
+			err = hint.Wrap(fmt.Errorf("%s does not answer like a hub: %w", resp.Request.URL.Host, err), "%s", notAHub)
 		}
 		return false, err
 	})

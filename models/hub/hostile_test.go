@@ -114,6 +114,12 @@ func TestSymlinks(t *testing.T) {
 		{"relative, within", func(_, snap string) string { return "../../blobs/" + gitName }, false},
 		{"absolute, within", func(_, snap string) string { return filepath.Join(snap, "../../blobs", gitName) }, false},
 		{"into the shared store", func(cache, _ string) string { return "../../../blobs/ab/abcd" }, false},
+		{"through a blob into the shared store", func(cache, _ string) string {
+			blob := filepath.Join(cache, "models--google--t5-test", "blobs", gitName)
+			os.Remove(blob)
+			os.Symlink("../../blobs/ab/abcd", blob)
+			return "../../blobs/" + gitName
+		}, false},
 		{"absolute, outside", func(_, _ string) string { return outside }, true},
 		{"relative, outside", func(cache, snap string) string { r, _ := filepath.Rel(snap, outside); return r }, true},
 		{"into another repository", func(_, _ string) string { return "../../../models--org--other/blobs/x" }, true},

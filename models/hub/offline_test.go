@@ -195,7 +195,7 @@ func TestReadOnly(t *testing.T) {
 		blocked := filepath.Join(t.TempDir(), "file")
 		write(t, blocked, "")
 		_, err := clientOf(h, filepath.Join(blocked, "hub")).Snapshot(t.Context(), Ref{Repo: repo}, nil)
-		wantError(t, err, "not a directory")
+		wantError(t, err, "opening the hub's cache", "not a directory", "hint:HF_HUB_CACHE")
 		return
 	}
 	h, c := start(t)

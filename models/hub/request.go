@@ -40,8 +40,9 @@ func mayFollow(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return policyError{fmt.Errorf("redirected %d times", len(via))}
 	}
-	if from := via[len(via)-1].URL; from.Scheme == "https" && req.URL.Scheme != "https" {
-		return policyError{fmt.Errorf("%s redirects from https to %s://%s", from.Host, req.URL.Scheme, req.URL.Host)}
+	from, to := via[len(via)-1].URL, req.URL
+	if to.Scheme != "https" && (from.Scheme == "https" || to.Scheme != "http") {
+		return policyError{fmt.Errorf("%s redirects from %s to %s", from.Host, from.Scheme, to.Scheme)}
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (p *pull) run(ctx context.Context) (Snapshot, error) {
 	var err error
 	p.cache, err = openCache(p.CacheDir, p.ref, p.Log)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Snapshot{}, err
+		return Snapshot{}, hint.Wrap(fmt.Errorf("opening the hub's cache: %w", err), "set HF_HUB_CACHE or HF_HOME to a folder that can be written")
 	}
 	if p.Offline {
 		snap, err := p.cached()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -51,7 +52,7 @@ func newVisit(python, dir string) *visit {
 	for rev, files := range revisions {
 		v.commit[rev] = v.hub.Add(repo, files, rev)
 	}
-	for _, who := range []string{"python", "softprompt", "from_pretrained"} {
+	for _, who := range []string{"python", "softprompt", "from_pretrained", "shared"} {
 		v.homes[who] = filepath.Join(dir, who)
 	}
 	return v
@@ -80,6 +81,11 @@ func (v *visit) exchange(ctx context.Context) error {
 		{"from_pretrained", "", "huggingface_hub, hf_hub_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, some...) }},
 		{"from_pretrained", "huggingface_hub, hf_hub_download", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, some[3:], "main") }},
 		{"from_pretrained", "huggingface_hub, hf_hub_download", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, some[3:], "main") }},
+		{"shared", "", "huggingface_hub, shared store", false, func(home string, offline bool) error {
+			return errors.Join(v.runPython(ctx, home, offline, both...), v.runPython(ctx, home, offline, "share", repo))
+		}},
+		{"shared", "huggingface_hub, shared store", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
+		{"shared", "huggingface_hub, shared store", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
 		{"softprompt", "", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
 		{"softprompt", "softprompt", "huggingface_hub, snapshot_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
 		{"softprompt", "softprompt", "the same, offline", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
@@ -130,7 +136,7 @@ func (v *visit) runPython(ctx context.Context, home string, offline bool, args .
 	for line := range strings.Lines(string(out)) {
 		lines++
 		fields := strings.Split(strings.TrimSpace(line), "\t")
-		if args[0] == "scan" {
+		if args[0] == "scan" || args[0] == "share" {
 			continue
 		}
 		if err := v.check(fields[0], fields[1], fields[2]); err != nil {

@@ -6,24 +6,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-
-	"golang.org/x/tools/txtar"
 )
 
-// What the names of a cache written as text say beyond a file's name: that it
-// is a symlink, and that its content ends without the line end that the
-// format adds.
+// A cache as text is a txtar archive, in which a name may also say that it is
+// a symlink, or that its content ends without the line end that the format
+// adds.
 const (
 	leadsTo   = " -> "
 	noNewline = " (no newline)"
 )
 
-// CacheText writes a cache, or any folder of text files and symlinks, as a
-// txtar archive: the same folder always as the same text.
+// header begins a file of the archive.
+var header = regexp.MustCompile(`(?m)^-- (.+) --\n`)
+
+// CacheText writes a cache, or any folder of text files and symlinks, as text:
+// the same folder always as the same text.
 func CacheText(dir, comment string) (string, error) {
-	a := txtar.Archive{Comment: []byte(comment + "\n\n")}
+	var parts []string
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -32,45 +34,50 @@ func CacheText(dir, comment string) (string, error) {
 		if err != nil {
 			return err
 		}
-		f := txtar.File{Name: filepath.ToSlash(rel)}
+		name, content := filepath.ToSlash(rel), ""
 		if d.Type()&fs.ModeSymlink != 0 {
 			target, err := os.Readlink(p)
-			f.Name += leadsTo + filepath.ToSlash(target)
-			a.Files = append(a.Files, f)
+			parts = append(parts, "-- "+name+leadsTo+filepath.ToSlash(target)+" --\n")
 			return err
 		}
-		f.Data, err = os.ReadFile(p)
-		if len(f.Data) > 0 && !bytes.HasSuffix(f.Data, []byte("\n")) {
-			f.Name += noNewline
+		data, err := os.ReadFile(p)
+		if content = string(data); content != "" && !strings.HasSuffix(content, "\n") {
+			name += noNewline
+			content += "\n"
 		}
-		a.Files = append(a.Files, f)
+		parts = append(parts, "-- "+name+" --\n"+content)
 		return err
 	})
-	slices.SortFunc(a.Files, func(a, b txtar.File) int { return strings.Compare(a.Name, b.Name) })
-	return string(txtar.Format(&a)), err
+	slices.Sort(parts)
+	return comment + "\n\n" + strings.Join(parts, ""), err
 }
 
 // WriteCache makes a folder again from its text.
 func WriteCache(dir string, text []byte) error {
-	a := txtar.Parse(text)
-	if len(a.Files) == 0 {
+	headers := header.FindAllSubmatchIndex(text, -1)
+	if len(headers) == 0 {
 		return fmt.Errorf("no files in an archive of %d bytes", len(text))
 	}
-	for _, f := range a.Files {
-		name, target, link := strings.Cut(f.Name, leadsTo)
+	for i, h := range headers {
+		end := len(text)
+		if i+1 < len(headers) {
+			end = headers[i+1][0]
+		}
+		content := text[h[1]:end]
+		name, target, link := strings.Cut(string(text[h[2]:h[3]]), leadsTo)
 		name, bare := strings.CutSuffix(name, noNewline)
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
 		if bare {
-			f.Data = bytes.TrimSuffix(f.Data, []byte("\n"))
+			content = bytes.TrimSuffix(content, []byte("\n"))
 		}
 		var err error
 		if link {
 			err = os.Symlink(filepath.FromSlash(target), path)
 		} else {
-			err = os.WriteFile(path, f.Data, 0o644)
+			err = os.WriteFile(path, content, 0o644)
 		}
 		if err != nil {
 			return err
