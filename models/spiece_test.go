@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,22 +98,15 @@ var hostileSpieces = []struct {
 	{"sentinels-of-another-count", spieceBytes(with(made{"▁<extra_id_0>", -9, kindUserDefined})), "1 sentinels among the pieces, but extra_ids is 100"},
 }
 
-func TestSpieceHostile(t *testing.T) {
-	dir := filepath.Join("testdata", "hostile_spiece")
+func TestHostileSpiece(t *testing.T) {
+	dir := filepath.Join("testdata", "hostile")
 	if *update {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
 		for _, h := range hostileSpieces {
 			write(t, filepath.Join(dir, h.name+".model"), h.data)
 		}
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != len(hostileSpieces) {
-		t.Errorf("%d files in %s for %d cases, %v: run with -update", len(files), dir, len(hostileSpieces), err)
+	if there, _ := filepath.Glob(filepath.Join(dir, "*.model")); len(there) != len(hostileSpieces) {
+		t.Errorf("%d files in %s for %d cases: run with -update", len(there), dir, len(hostileSpieces))
 	}
 	for _, h := range hostileSpieces {
 		t.Run(h.name, func(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 )
 
 // folderGolden is what transformers makes of a tokenizer's folder and of all
-// texts; tools/reference/tokenizers_folders.py says what the sums are of.
+// texts; tools/reference/tokenizer_folders.py says what the sums are of.
 type folderGolden struct {
 	Texts         int
 	IDs           int

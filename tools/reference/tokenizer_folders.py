@@ -1,9 +1,9 @@
 """Golden ids for package models: what transformers makes of 20,000 sentences
 and of hostile text, for every kind of tokenizer folder.
 
-    python tools/reference/tokenizers_folders.py texts DATA models/testdata/tokenizers
-    python tools/reference/tokenizers_folders.py train T5/spiece.model models/testdata/tokenizers
-    python tools/reference/tokenizers_folders.py ids models/testdata/tokenizers [NAME]...
+    python tools/reference/tokenizer_folders.py texts DATA models/testdata/tokenizers
+    python tools/reference/tokenizer_folders.py train T5/spiece.model models/testdata/tokenizers
+    python tools/reference/tokenizer_folders.py ids models/testdata/tokenizers [NAME]...
 
 texts gathers the sentences from a folder with BoolQ, COPA and XQuAD. train
 makes the folders: SentencePiece models of T5's kinds, trained on those
