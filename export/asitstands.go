@@ -3,6 +3,7 @@ package export
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 
 	"softprompt/onnx"
@@ -38,10 +39,9 @@ func (s Spec) checkGraphs(graph string) error {
 
 // exportedEmbedding looks token ids [B,S] up in the encoder's table: [B,S,d].
 func (g *t5) exportedEmbedding(ids string) string {
-	table := *g.Graphs.Embedding.Table
-	table.Name = "shared.weight"
-	g.remember(&table)
-	return g.Graphs.Embedding.Lookup(g.Builder, table.Name, ids)
+	e := g.Graphs.Embedding
+	e.Table = g.placed(e.Table, "shared.weight")
+	return e.Lookup(g.Builder, e.Table.Name, ids)
 }
 
 // exportedEncoder returns the states [B,E,d] of embeddings [B,E,d] under a mask
@@ -102,10 +102,7 @@ func (g *t5) splice(m *onnx.Model, inputs map[string]string, output string) stri
 			shared[t.Name] = twin
 			continue
 		}
-		c := *t
-		c.Name = name(t.Name)
-		g.Weight(&c)
-		g.remember(&c)
+		g.Weight(g.placed(t, name(t.Name)))
 	}
 	for x, twin := range shared {
 		inputs[x] = twin
@@ -125,11 +122,26 @@ func (g *t5) splice(m *onnx.Model, inputs map[string]string, output string) stri
 	return name(output)
 }
 
-// remember notes where a weight of an exported model lies.
-func (g *t5) remember(t *onnx.Tensor) {
-	if len(t.Data) > 0 {
-		g.spliced[&t.Data[0]] = t
+// placed returns a weight of an exported model under a name. If it lies in a
+// file beside the model it is left there, as our own weights are, so that models
+// of any size can be used. Small constants are needed in the graph, and the
+// runtime wants elements at multiples of their size.
+func (g *t5) placed(t *onnx.Tensor, name string) *onnx.Tensor {
+	const small = 1 << 10
+	c := *t
+	c.Name = name
+	if len(t.Data) == 0 {
+		return &c
 	}
+	g.spliced[&t.Data[0]] = &c
+	path, offset, ok := g.Graphs.Beside(t)
+	if !ok || len(t.Data) < small || offset%int64(t.Type.Size()) != 0 || g.folder != "" && g.folder != filepath.Dir(path) {
+		return &c
+	}
+	g.folder = filepath.Dir(path)
+	g.Model.Dir = g.folder
+	c.Data, c.External = nil, &onnx.External{Location: filepath.Base(path), Offset: offset, Length: int64(len(t.Data))}
+	return &c
 }
 
 // twin returns the weight in the graph that lies in the same memory as t and is

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"softprompt/onnx/hint"
 )
@@ -25,7 +26,7 @@ func (t *Tensor) Read(dir string) ([]byte, error) {
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	f, err := openInside(dir, t.External.Location)
+	f, err := openInside(dir, dir, t.External.Location)
 	if err != nil {
 		return nil, fmt.Errorf("tensor %s: %w", t.Name, err)
 	}
@@ -75,18 +76,23 @@ func checkLocation(location string) error {
 	return nil
 }
 
-// openInside opens a file inside a folder. A link that leads out is refused,
-// and so is what is no file: opening a pipe could wait for ever.
-func openInside(dir, location string) (*os.File, error) {
+// openInside opens a file at a location in dir, a folder in or at within. A
+// link that leads out of within is refused, and so is what is no file: opening
+// a pipe could wait for ever.
+func openInside(within, dir, location string) (*os.File, error) {
 	if err := checkLocation(location); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := os.OpenRoot(within)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	path := filepath.FromSlash(location)
+	path, err := filepath.Rel(within, dir)
+	if err != nil {
+		return nil, err
+	}
+	path = filepath.Join(path, filepath.FromSlash(location))
 	info, err := root.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -99,6 +105,35 @@ func openInside(dir, location string) (*os.File, error) {
 		return nil, fmt.Errorf("external data %s is not a file", location)
 	}
 	return root.Open(path)
+}
+
+// besideFile is a file that lies beside a model, as it is mapped.
+type besideFile struct {
+	location string
+	data     []byte
+}
+
+// Beside tells where in a file beside the model the elements of a tensor lie
+// that [Load] mapped: the file's real path, without links, and the offset. It
+// is false for a tensor whose elements the model's own file holds, or that
+// were made since.
+func (m *Model) Beside(t *Tensor) (path string, offset int64, ok bool) {
+	if len(t.Data) == 0 {
+		return "", 0, false
+	}
+	at := uintptr(unsafe.Pointer(&t.Data[0]))
+	for _, f := range m.beside {
+		start := uintptr(unsafe.Pointer(&f.data[0]))
+		if at < start || at-start >= uintptr(len(f.data)) {
+			continue
+		}
+		path, err := filepath.EvalSymlinks(filepath.Join(m.Dir, filepath.FromSlash(f.location)))
+		if err == nil {
+			path, err = filepath.Abs(path)
+		}
+		return path, int64(at - start), err == nil
+	}
+	return "", 0, false
 }
 
 // checkOverlap finds tensors that share some of their bytes, but not all: no

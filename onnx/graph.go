@@ -17,6 +17,9 @@ type Model struct {
 
 	raw   []byte // fields of ModelProto that are not above, such as functions, as they were read
 	files []mmap.MMap
+	// root is the folder that links may not lead out of; "" for Dir.
+	root   string
+	beside []besideFile
 }
 
 // The domain and the versions that softprompt writes: opset 18 takes axes as

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,14 +19,25 @@ import (
 // short. Files beside the model are read only inside its folder; links that
 // lead out of it are refused.
 func Load(ctx context.Context, path string) (*Model, error) {
-	m, err := load(ctx, path)
+	return LoadWithin(ctx, path, filepath.Dir(path))
+}
+
+// LoadWithin is [Load] for a model in a cache, where files may be links to
+// elsewhere in the cache: links of the files beside it are followed as far as
+// they stay inside root, a folder that holds the model's.
+func LoadWithin(ctx context.Context, path, root string) (*Model, error) {
+	m, err := load(ctx, path, root)
 	if err != nil {
 		return nil, fmt.Errorf("reading ONNX model %s: %w", path, err)
 	}
 	return m, nil
 }
 
-func load(ctx context.Context, path string) (*Model, error) {
+func load(ctx context.Context, path, root string) (*Model, error) {
+	dir, err := filepath.Rel(root, filepath.Dir(path))
+	if err != nil || !filepath.IsLocal(dir) {
+		return nil, fmt.Errorf("it is not inside %s", root)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -41,7 +53,7 @@ func load(ctx context.Context, path string) (*Model, error) {
 		return nil, err
 	}
 	m.Dir = filepath.Dir(path)
-	m.files = append(m.files, data)
+	m.root, m.files = root, append(m.files, data)
 	if err = m.mapExternal(ctx); err == nil {
 		err = Validate(m)
 	}
@@ -69,7 +81,7 @@ func (m *Model) Close() error {
 			first = fmt.Errorf("closing ONNX model: %w", err)
 		}
 	}
-	m.files = nil
+	m.files, m.beside = nil, nil
 	return first
 }
 
@@ -124,7 +136,7 @@ func (m *Model) mapTensor(t *Tensor, files map[string][]byte) ([]byte, error) {
 	at := t.External
 	file, ok := files[at.Location]
 	if !ok {
-		f, err := openInside(m.Dir, at.Location)
+		f, err := openInside(cmp.Or(m.root, m.Dir), m.Dir, at.Location)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
@@ -133,6 +145,7 @@ func (m *Model) mapTensor(t *Tensor, files map[string][]byte) ([]byte, error) {
 			return nil, fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
 		m.files = append(m.files, mapped)
+		m.beside = append(m.beside, besideFile{at.Location, mapped})
 		file, files[at.Location] = mapped, mapped
 	}
 	if err := t.checkSpan(n, int64(len(file))); err != nil {

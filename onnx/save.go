@@ -156,7 +156,7 @@ func (m *Model) fetch(chosen func(*Tensor) bool) (*Model, error) {
 // copy does not own the files that m has mapped.
 func (m *Model) withInitializers(change func(*Tensor) (*Tensor, error)) (*Model, error) {
 	out, g := *m, *m.Graph
-	out.Graph, out.files = &g, nil
+	out.Graph, out.files, out.beside = &g, nil, nil
 	g.Initializers = make([]*Tensor, len(m.Graph.Initializers))
 	for i, t := range m.Graph.Initializers {
 		var err error

@@ -12,6 +12,7 @@
 //	part.go    a file is opened, and its inputs and outputs say what it is
 //	branch.go  of a merged decoder the branch without a cache is kept
 //	widen.go   float16 becomes float32
+//	unfuse.go  operators that only GPUs have are written in others
 //	embed.go   the lookup of embeddings is cut out
 //	fold.go    what is constant or does nothing is folded away
 //	check.go   what is left is held against what is wanted

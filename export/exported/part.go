@@ -70,7 +70,7 @@ func (t *T5) open(ctx context.Context, m *models.Model, file string, as role) (*
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	read, err := onnx.Load(ctx, filepath.Join(m.Dir, filepath.FromSlash(file)))
+	read, err := onnx.LoadWithin(ctx, filepath.Join(m.Dir, filepath.FromSlash(file)), linksWithin(m.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,16 @@ func (t *T5) open(ctx context.Context, m *models.Model, file string, as role) (*
 		IRVersion: max(read.IRVersion, onnx.WriteIR), Opset: maps.Clone(read.Opset), Producer: read.Producer, Graph: read.Graph,
 	}}
 	return p, p.recognise()
+}
+
+// linksWithin returns the folder that a model's links may lead to: its own, or
+// the hub's cache (models--ORG--NAME/snapshots/COMMIT) that it is in, where
+// links go to the files' content.
+func linksWithin(dir string) string {
+	if snapshots := filepath.Dir(dir); filepath.Base(snapshots) == "snapshots" && strings.HasPrefix(filepath.Base(filepath.Dir(snapshots)), "models--") {
+		return filepath.Dir(filepath.Dir(snapshots))
+	}
+	return dir
 }
 
 // recognise holds the file's inputs and outputs against the role.
@@ -161,6 +171,9 @@ func (p *part) operate(c models.Config, cut func() error) error {
 		return err
 	}
 	p.widen()
+	if err := p.unfuse(); err != nil {
+		return err
+	}
 	if cut != nil {
 		if err := cut(); err != nil {
 			return err

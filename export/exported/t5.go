@@ -109,6 +109,18 @@ func (t *T5) share(dec *part) {
 	}
 }
 
+// Beside tells where in a file beside the graphs a weight of theirs lies, as
+// [onnx.Model.Beside] does; false for one that is in the graphs' own files, or
+// was widened.
+func (t *T5) Beside(w *onnx.Tensor) (path string, offset int64, ok bool) {
+	for _, m := range t.read {
+		if path, offset, ok = m.Beside(w); ok {
+			return path, offset, true
+		}
+	}
+	return "", 0, false
+}
+
 // Close unmaps the files. The graphs, and those made from them, must not be
 // used after. A second Close does nothing.
 func (t *T5) Close() error {

@@ -1,0 +1,104 @@
+package exported_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"softprompt/grad"
+	"softprompt/onnx"
+	"softprompt/onnx/ort/orttest"
+)
+
+// outsider is what onnx-ad said of the graphs of a fixture (onnx_ad.json): what
+// had to be done to a graph before it could be differentiated there, or why it
+// could not.
+type outsider map[string]struct {
+	Prepared []string
+	Failed   string
+}
+
+// outsiders by the fixture's name.
+func outsiders(t *testing.T) map[string]outsider {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(fixtures, "onnx_ad.json"))
+	fatal(t, err)
+	var all map[string]outsider
+	fatal(t, json.Unmarshal(data, &all))
+	return all
+}
+
+// TestONNXAD: gradients of the imported graphs, after surgery and by
+// grad.Reverse, are those that onnx-ad gets of the files. It shares no line
+// with this program: its surgery is another and its rules are written in
+// Python. Of the graphs that compute in integers, in which neither has a
+// derivative, onnx-ad was given the dequantised weights; here they are refused.
+func TestONNXAD(t *testing.T) {
+	said := outsiders(t)
+	compared, refused, largest := 0, 0, 0.0
+	var failed []string
+	for _, f := range manifest(t) {
+		if len(said[f.Name]) == 0 {
+			failed = append(failed, f.Name+" (not run)")
+			continue
+		}
+		t.Run(f.Name, func(t *testing.T) {
+			x := load(t, filepath.Join(fixtures, f.Name))
+			if strings.HasSuffix(f.Precision, "int8") {
+				if err := x.Differentiable(); err == nil {
+					t.Error("integers are said to have a derivative")
+				}
+				refused += 2
+				return
+			}
+			fatal(t, x.Differentiable())
+			io := open(t, filepath.Join(fixtures, f.Name, "onnx_ad.safetensors"))
+			for _, g := range []differentiated{
+				{"encoder", x.Encoder, "inputs_embeds", "last_hidden_state", map[string]*onnx.Tensor{
+					"inputs_embeds": io["inputs_embeds"], "attention_mask": io["attention_mask"],
+				}},
+				{"decoder", x.Decoder, "encoder_hidden_states", "logits", map[string]*onnx.Tensor{
+					"input_ids": io["decoder_input_ids"], "encoder_hidden_states": io["encoder_hidden_states"],
+					"encoder_attention_mask": io["attention_mask"],
+				}},
+			} {
+				if why := said[f.Name][g.part].Failed; why != "" {
+					failed = append(failed, f.Name+" "+g.part+": "+why)
+					continue
+				}
+				largest = max(largest, g.compare(t, io))
+				compared++
+			}
+		})
+	}
+	t.Logf("%d graphs agree with onnx-ad, the largest relative difference is %.1e; %d of integers have no derivative; onnx-ad could not do %d: %v",
+		compared, largest, refused, len(failed), failed)
+	if compared < 80 {
+		t.Errorf("only %d graphs were compared", compared)
+	}
+}
+
+// differentiated is a graph, the input that it is differentiated in, and a
+// batch.
+type differentiated struct {
+	part     string
+	model    *onnx.Model
+	wrt, out string
+	in       map[string]*onnx.Tensor
+}
+
+// compare holds the output and the gradient of sum(weight · output) against
+// onnx-ad's, and returns the larger relative difference.
+func (g differentiated) compare(t *testing.T, io map[string]*onnx.Tensor) float64 {
+	t.Helper()
+	m, err := grad.Reverse(g.model, g.out, []string{g.wrt}, grad.Seed("weight"))
+	fatal(t, err)
+	g.in["weight"] = io[g.part+"_weight"]
+	got := orttest.Run(t, m, feed(t, m, g.in))
+	const tolerance = 1e-4
+	return max(
+		near(t, g.part+" "+g.out, got[g.out], io[g.part+"_output"], tolerance),
+		near(t, g.part+" gradient", got[grad.Prefix+g.wrt], io[g.part+"_grad"], tolerance))
+}
