@@ -75,7 +75,9 @@ func weightFiles(graphs []*onnx.Model) (map[string]string, error) {
 	}
 	if len(names) == 1 {
 		for from := range names {
-			names[from] = weightsFile
+			if filepath.Ext(from) == filepath.Ext(weightsFile) {
+				names[from] = weightsFile
+			}
 		}
 	}
 	return names, nil
