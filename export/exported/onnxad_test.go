@@ -2,6 +2,8 @@ package exported_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,8 +99,30 @@ func (g differentiated) compare(t *testing.T, io map[string]*onnx.Tensor) float6
 	fatal(t, err)
 	g.in["weight"] = io[g.part+"_weight"]
 	got := orttest.Run(t, m, feed(t, m, g.in))
-	const tolerance = 1e-4
-	return max(
-		near(t, g.part+" "+g.out, got[g.out], io[g.part+"_output"], tolerance),
-		near(t, g.part+" gradient", got[grad.Prefix+g.wrt], io[g.part+"_grad"], tolerance))
+	value := apart(t, got[g.out], io[g.part+"_output"])
+	gradient := apart(t, got[grad.Prefix+g.wrt], io[g.part+"_grad"])
+	t.Logf("%s: value off by %.1e, gradient by %.1e", g.part, value, gradient)
+	const tolerance = 1e-5
+	if worst := max(value, gradient); !(worst <= tolerance) {
+		t.Errorf("%s: relative difference %.1e, want %.0e at most", g.part, worst, tolerance)
+	}
+	return max(value, gradient)
+}
+
+// apart returns the largest difference relative to the largest element wanted.
+func apart(t *testing.T, got, want *onnx.Tensor) float64 {
+	t.Helper()
+	if fmt.Sprint(got.Dims) != fmt.Sprint(want.Dims) {
+		t.Fatalf("shape %v, want %v", got.Dims, want.Dims)
+	}
+	x, err := got.Float32s()
+	fatal(t, err)
+	y, err := want.Float32s()
+	fatal(t, err)
+	diff, scale := 0.0, 0.0
+	for i := range y {
+		diff = max(diff, math.Abs(float64(x[i])-float64(y[i]))) // NaN stays
+		scale = max(scale, math.Abs(float64(y[i])))
+	}
+	return diff / scale
 }
