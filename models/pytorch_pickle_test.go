@@ -225,7 +225,10 @@ func TestUnpickle(t *testing.T) {
 	}
 }
 
+// FuzzUnpickle runs programs alone and as the state dict of a file.
 func FuzzUnpickle(f *testing.F) {
+	f.Add([]byte(pkModel(goodTensor())))
+	f.Add([]byte(pkModel(viewOf(1, nil, nil))))
 	f.Add([]byte(pkModel(pkTensor(pkStorage("FloatStorage", "0", 4), 1, []int64{1, 3}, []int64{3, 1}))))
 	f.Add([]byte("\x80\x02]q\x07h\x07a."))
 	f.Add([]byte("(" + pkGlobal("torch", "Size") + pkInts([]int64{1}) + "R\x86}K\x01Ns\x87t."))
@@ -243,5 +246,6 @@ func FuzzUnpickle(f *testing.F) {
 			}
 		}
 		_ = kind(v)
+		checkPyTorch(t, zipOf(t, zipFile{name: "a/data.pkl", data: string(program)}, zipFile{name: "a/data/0", data: sixteen}))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"path/filepath"
 	"slices"
@@ -74,6 +75,23 @@ func readPyTorchZip(file []byte) ([]tensor, error) {
 	return tensors, nil
 }
 
+// directoryLimit bounds what is read of the zip's directory and headers, which
+// takes several times the memory: 1,000 tensors have 0.2 MB.
+const directoryLimit = 16 << 20
+
+// directoryReader reads no more than is left.
+type directoryReader struct {
+	io.ReaderAt
+	left int
+}
+
+func (r *directoryReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.left -= len(p); r.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes, wanted the few entries of torch.save", directoryLimit)
+	}
+	return r.ReaderAt.ReadAt(p, at)
+}
+
 // extent is where an entry's bytes lie in the file.
 type extent struct {
 	name     string
@@ -83,7 +101,7 @@ type extent struct {
 // zipEntries returns the entries by name, each inside the file, apart from the
 // others and stored as it is: what is compressed could grow to any size.
 func zipEntries(file []byte) (map[string]extent, error) {
-	r, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	r, err := zip.NewReader(&directoryReader{bytes.NewReader(file), directoryLimit}, int64(len(file)))
 	if err != nil {
 		return nil, fmt.Errorf("reading the zip's directory: %w", err)
 	}
