@@ -178,4 +178,3 @@ func TestRecoverAnySizes(t *testing.T) {
 		checkWeights(t, c, got, 0)
 	})
 }
-

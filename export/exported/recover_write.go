@@ -32,7 +32,7 @@ const tile = 1 << 18
 // were read from. The caller closes the checkpoint.
 func (r *Recovery) Checkpoint(ctx context.Context, dir, name string, files []string, log *slog.Logger) (*models.Checkpoint, error) {
 	key := r.key(files)
-	path := filepath.Join(dir, fmt.Sprintf("%s-%s.safetensors", name, key[:16]))
+	path := filepath.Join(dir, fmt.Sprintf("%s-%s.safetensors", filepath.Base(name), key[:16]))
 	if ck, err := r.reopen(path, key); err == nil {
 		log.Debug("using recovered weights", "file", path)
 		return ck, nil
