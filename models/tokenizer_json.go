@@ -175,35 +175,49 @@ func (f *tokenizerFile) library() ([]byte, error) {
 	return json.Marshal(clean)
 }
 
+// sequences has the key of a Sequence's list in each part.
+var sequences = map[string]string{"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "decoder": "decoders"}
+
 // checkComponent checks a part of a tokenizer.json and what is inside it.
 func checkComponent(part string, v any) error {
-	switch v := v.(type) {
-	case []any:
-		for _, inner := range v {
+	if v == nil {
+		return nil
+	}
+	settings, _ := v.(map[string]any)
+	kind, _ := settings["type"].(string)
+	if !slices.Contains(components[part], kind) {
+		return fmt.Errorf("the %s is of type %q, wanted one of %s", part, settings["type"], strings.Join(components[part], ", "))
+	}
+	switch kind {
+	case "Sequence":
+		list, ok := settings[sequences[part]].([]any)
+		if !ok {
+			return fmt.Errorf("the %s is a Sequence without %s", part, sequences[part])
+		}
+		for _, inner := range list {
+			if inner == nil {
+				return fmt.Errorf("the %s is a Sequence with null in it", part)
+			}
 			if err := checkComponent(part, inner); err != nil {
 				return err
 			}
 		}
-	case map[string]any:
-		for key, inner := range v {
-			if err := checkComponent(part, inner); err != nil {
-				return err
-			}
-			text, ok := inner.(string)
-			switch {
-			case key == "type" && (!ok || !slices.Contains(components[part], text)):
-				return fmt.Errorf("the %s is of type %q, wanted one of %s", part, inner, strings.Join(components[part], ", "))
-			case key == "Regex" && ok && !plainRegexp.MatchString(text):
-				return fmt.Errorf("the %s has the regular expression %q, wanted one that repeats nothing but its end, such as %q", part, text, " {2,}")
-			case key == "precompiled_charsmap" && ok:
-				blob, err := base64.StdEncoding.DecodeString(text)
-				if err == nil {
-					err = checkCharsmap(blob)
-				}
-				if err != nil {
-					return fmt.Errorf("precompiled_charsmap: %w", err)
-				}
-			}
+	case "Replace":
+		pattern, _ := settings["pattern"].(map[string]any)
+		if text, ok := pattern["Regex"].(string); ok && !plainRegexp.MatchString(text) {
+			return fmt.Errorf("the %s has the regular expression %q, wanted one that repeats nothing but its end, such as %q", part, text, " {2,}")
+		}
+	case "Precompiled":
+		text, _ := settings["precompiled_charsmap"].(string)
+		blob, err := base64.StdEncoding.DecodeString(text)
+		if err == nil && base64.StdEncoding.EncodeToString(blob) != text {
+			err = errors.New("line breaks or loose bits in the base64")
+		}
+		if err == nil {
+			err = checkCharsmap(blob)
+		}
+		if err != nil {
+			return fmt.Errorf("precompiled_charsmap: %w", err)
 		}
 	}
 	return nil

@@ -302,6 +302,15 @@ func TestTokenizerErrors(t *testing.T) {
 		{"no special tokens", change(t, func(top map[string]any) { top["added_tokens"] = []any{} }), 8192, "the special token </s> is missing"},
 		{"more ids than rows", whole, 8099, "8100 ids, but the model's embedding has 8099 rows"},
 		{"T5's for tiny", t5JSON(t), 8192, "32100 ids, but the model's embedding has 8192 rows"},
+		{"charsmap missing", change(t, func(top map[string]any) { top["normalizer"] = map[string]any{"type": "Precompiled"} }), 8192, "precompiled_charsmap: too short"},
+		{"charsmap with a line break", change(t, func(top map[string]any) { charsmap(top, "BAAA\nAP////8=") }), 8192, "line breaks or loose bits"},
+		{"charsmap with loose bits", change(t, func(top map[string]any) { charsmap(top, "BAAAAP////9=") }), 8192, "line breaks or loose bits"},
+		{"decoder of no type", change(t, func(top map[string]any) { top["decoder"] = map[string]any{"content": "a", "start": 1, "stop": 1} }), 8192, "the decoder is of type"},
+		{"normalizer that is a text", change(t, func(top map[string]any) { top["normalizer"] = "NFC" }), 8192, "the normalizer is of type"},
+		{"sequence of nothing", change(t, func(top map[string]any) { top["pre_tokenizer"] = map[string]any{"type": "Sequence"} }), 8192, "a Sequence without pretokenizers"},
+		{"sequence of null", change(t, func(top map[string]any) {
+			top["pre_tokenizer"] = map[string]any{"type": "Sequence", "pretokenizers": []any{nil}}
+		}), 8192, "a Sequence with null"},
 		{"charsmap no base64", change(t, func(top map[string]any) { charsmap(top, "!!") }), 8192, "precompiled_charsmap"},
 		{"charsmap empty", change(t, func(top map[string]any) { charsmap(top, "") }), 8192, "precompiled_charsmap: too short"},
 		{"charsmap far", change(t, func(top map[string]any) { charsmap(top, "BAAAAP////8=") }), 8192, "unit 0 leads out of the trie"},
@@ -427,4 +436,58 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Any tokenizer.json is refused or makes a tokenizer that works: the library
+// that loads it ends the process where we would see an error.
+func FuzzTokenizerJSON(f *testing.F) {
+	s, err := parseSpiece(spieceBytes(plainPieces, normalizer(smallCharsmap())), 100)
+	if err != nil {
+		f.Fatal(err)
+	}
+	file, err := s.tokenizerFile(&tokenizerSettings{}, 8)
+	if err != nil {
+		f.Fatal(err)
+	}
+	parts := []func(){
+		func() {},
+		func() { file.Normalizer = map[string]any{"type": "Prepend", "prepend": "▁"} },
+		func() { file.Normalizer = map[string]any{"type": "Strip", "strip_left": true, "strip_right": true} },
+		func() {
+			file.Normalizer = map[string]any{"type": "Replace", "pattern": map[string]any{"Regex": "a{2,}"}, "content": ""}
+		},
+		func() {
+			file.PreTokenizer = map[string]any{"type": "Punctuation", "behavior": "MergedWithNext"}
+			file.Decoder = map[string]any{"type": "Sequence", "decoders": []any{map[string]any{"type": "ByteFallback"}, map[string]any{"type": "Fuse"}}}
+		},
+		func() { file.Model.ByteFallback = true },
+		func() {
+			file.AddedTokens = append(file.AddedTokens, addedToken{ID: 6, Content: "b", Normalized: true, LStrip: true, RStrip: true})
+		},
+	}
+	for _, edit := range parts {
+		edit()
+		data, err := json.Marshal(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, " aaa  b \t</s>b ")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, text string) {
+		tok, err := parsedTokenizer(data, Config{VocabSize: 500, EOSID: 1})
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%q", err)
+			}
+			return
+		}
+		defer tok.Close()
+		ids, err := tok.Encode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !utf8.ValidString(tok.Decode(ids)) {
+			t.Fatalf("%v decodes to broken text", ids)
+		}
+	})
 }
