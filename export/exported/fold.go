@@ -3,6 +3,7 @@ package exported
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"softprompt/onnx"
 )
@@ -38,15 +39,34 @@ func (p *part) fold() error {
 			return err
 		}
 	}
-	for _, v := range g.Outputs { // keeps its name, whatever it became
-		if to, ok := f.names[v.Name]; ok {
-			f.append(&onnx.Node{Name: f.used.fresh(v.Name + "/Identity"), Op: "Identity", Inputs: []string{to}, Outputs: []string{v.Name}})
-		}
+	for _, v := range g.Outputs {
+		f.output(v.Name)
 	}
 	g.Nodes = f.nodes
 	p.prune()
 	p.note("folded %d nodes to %d", before, len(g.Nodes))
 	return nil
+}
+
+// output gives an output its name back, whatever value it has turned out to be:
+// the node that makes that gets the name. A part has one output, so that no
+// other name is lost.
+func (f *folder) output(name string) {
+	from, ok := f.names[name]
+	if !ok {
+		return
+	}
+	back := map[string]string{from: name}
+	for _, n := range f.nodes {
+		if !slices.Contains(n.Outputs, from) {
+			continue
+		}
+		for i, n := range f.nodes {
+			f.nodes[i] = renamed(n, back)
+		}
+		return
+	}
+	f.append(&onnx.Node{Name: f.used.fresh(name + "/Identity"), Op: "Identity", Inputs: []string{from}, Outputs: []string{name}})
 }
 
 // node takes in the next node of the old graph.

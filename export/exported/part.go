@@ -196,6 +196,9 @@ func (p *part) operate(c models.Config, cut func() error) error {
 // lift brings old operators to their forms of opset 18.
 func (p *part) lift() error {
 	from := p.model.Opset[""]
+	if from < 13 {
+		p.lastAxes()
+	}
 	m, err := grad.Lift(p.model)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.file, err)
@@ -204,6 +207,21 @@ func (p *part) lift() error {
 		p.note("brought from opset %d to %d", from, m.Opset[""])
 	}
 	return nil
+}
+
+// lastAxes lets Softmax nodes say that they go over the last axis, where they
+// do: up to opset 12 they go over all axes from one on, and without its rank
+// that cannot be told from a Softmax over several.
+func (p *part) lastAxes() {
+	f := onnx.NewInference(p.model)
+	for _, n := range p.model.Graph.Nodes {
+		if x, _ := f.Value(n.Input(0)); n.Op == "Softmax" && n.Domain == "" && len(x.Shape) > 0 && n.Int("axis", 1) == int64(len(x.Shape)-1) {
+			n.Attrs = append(slices.DeleteFunc(slices.Clone(n.Attrs), func(a onnx.Attr) bool { return a.Name == "axis" }), onnx.IntAttr("axis", -1))
+		}
+		if f.Node(n) != nil {
+			return // what is wrong is said when the graph is folded
+		}
+	}
 }
 
 // declare gives the inputs and the output the shapes of the role.
