@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -141,9 +143,11 @@ func TestOrigin(t *testing.T) {
 // From https it does not go back to http.
 func TestKeepsHTTPS(t *testing.T) {
 	plain, _ := start(t)
-	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, plain.URL+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	}))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	defer secure.Close()
 	c := &Client{Endpoint: secure.URL, CacheDir: t.TempDir(), HTTP: secure.Client(), Token: "hf_token"}
 	_, err := c.Snapshot(t.Context(), Ref{Repo: repo}, nil)

@@ -67,7 +67,7 @@ func (s *session) refused(resp *http.Response, ref Ref) error {
 	ours := code != "" || origin(resp.Request.URL) == origin(s.base) // and not storage's
 	for _, a := range answers {
 		if ours && resp.StatusCode/100 == 4 && (a.code == "" || a.code == code) && (a.status == 0 || a.status == resp.StatusCode) {
-			advice := strings.NewReplacer("{page}", s.Endpoint+"/"+ref.Repo, "{tokens}", s.Endpoint+"/settings/tokens").Replace(a.advice)
+			advice := strings.NewReplacer("{page}", s.base.Redacted()+"/"+ref.Repo, "{tokens}", s.base.Redacted()+"/settings/tokens").Replace(a.advice)
 			return hint.Wrap(fmt.Errorf("%w (%s)", a.err, status), "%s", advice)
 		}
 	}

@@ -296,6 +296,22 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
+// A page that answers in the file's place does not cost what is there already.
+func TestLoginPageWithin(t *testing.T) {
+	h, c := start(t)
+	path := filepath.Join(c.CacheDir, "models--google--t5-test", "blobs", weightsOf(t, h)+".incomplete")
+	write(t, path, model["model.safetensors"][:70_000])
+	h.Break("storage", "", 2, hubtest.Body("<html>log in</html>"))
+	if _, err := c.Snapshot(t.Context(), Ref{Repo: repo}, only("model.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range h.Requests() {
+		if r.Kind == "storage" && r.Range != "bytes=70000-" {
+			t.Errorf("asked for %q", r.Range)
+		}
+	}
+}
+
 // weightsOf returns the name of the weights' blob.
 func weightsOf(t *testing.T, h *hubtest.Hub) string {
 	t.Helper()

@@ -16,9 +16,9 @@ import (
 
 // remote is a file as the hub describes it.
 type remote struct {
-	name string
-	etag string // the checksum of its content, which names it in the cache
-	size int64
+	commit, name string
+	etag         string // the checksum of its content, which names it in the cache
+	size         int64
 }
 
 // describe asks the hub about a file of a commit.
@@ -39,7 +39,7 @@ func (p *pull) describe(ctx context.Context, commit, name string) (remote, error
 		}
 		return false, err
 	})
-	r.name = name
+	r.commit, r.name = commit, name
 	return r, err
 }
 
@@ -90,7 +90,7 @@ func (p *pull) fetch(ctx context.Context, commit, name string) error {
 		return err
 	}
 	if !there {
-		if err := p.download(ctx, commit, r, held); err != nil {
+		if err := p.download(ctx, r, held); err != nil {
 			return err
 		}
 	}
@@ -102,7 +102,7 @@ func (p *pull) fetch(ctx context.Context, commit, name string) error {
 
 // download gets a blob, resuming what an earlier process began. Without a
 // lock that others might hold too it begins a file of its own.
-func (p *pull) download(ctx context.Context, commit string, r remote, held bool) error {
+func (p *pull) download(ctx context.Context, r remote, held bool) error {
 	name := blobPath(r.etag) + ".incomplete"
 	if !held {
 		name = blobPath(r.etag) + "." + random() + ".incomplete"
@@ -113,7 +113,7 @@ func (p *pull) download(ctx context.Context, commit string, r remote, held bool)
 	}
 	defer begun.close()
 	for again := false; ; again = true {
-		err := p.retry(ctx, attempts, func() (bool, error) { return p.receive(ctx, commit, r, begun) })
+		err := p.retry(ctx, attempts, func() (bool, error) { return p.receive(ctx, r, begun) })
 		if err != nil {
 			if !held {
 				begun.discard()
@@ -136,66 +136,79 @@ func (p *pull) download(ctx context.Context, commit string, r remote, held bool)
 
 // receive asks for what a download lacks and takes it in. It tells whether
 // that got further than ever before.
-func (p *pull) receive(ctx context.Context, commit string, r remote, begun *part) (further bool, err error) {
+func (p *pull) receive(ctx context.Context, r remote, begun *part) (further bool, err error) {
 	progress := Progress{p.ref.Repo, r.name, begun.n, r.size}
 	if begun.n == r.size {
 		p.report(progress)
 		return false, nil
 	}
-	resp, err := p.do(ctx, p.files, http.MethodGet, p.fileURL(p.ref.Repo, commit, r.name), begun.n)
+	resp, err := p.do(ctx, p.files, http.MethodGet, p.fileURL(p.ref.Repo, r.commit, r.name), begun.n)
 	if err != nil {
 		return false, err
 	}
 	defer resp.Body.Close()
-	before := max(begun.n, begun.most)
-	switch resp.StatusCode {
-	case http.StatusPartialContent:
-		if want := fmt.Sprintf("bytes %d-%d/%d", begun.n, r.size-1, r.size); resp.Header.Get("Content-Range") != want {
-			err = fmt.Errorf("%s sends the range %q, wanted %q", resp.Request.URL.Host, printable(resp.Header.Get("Content-Range")), want)
-		} else {
-			begun.pieced = begun.n > 0
-		}
-	case http.StatusOK: // all of it, whether that was asked for or not
-	case http.StatusRequestedRangeNotSatisfiable:
-		err = p.refused(resp, p.ref)
-	default:
-		return false, p.refused(resp, p.ref)
-	}
-	if resp.StatusCode != http.StatusPartialContent || err != nil {
-		if rerr := begun.restart(); rerr != nil {
-			return false, writing(rerr)
-		}
-	}
-	if coding := resp.Header.Get("Content-Encoding"); err == nil && coding != "" && coding != "identity" {
-		err = fmt.Errorf("%s sends the file in the coding %q, wanted it as it is", resp.Request.URL.Host, printable(coding))
-	}
-	if left := r.size - begun.n; err == nil && resp.ContentLength >= 0 && resp.ContentLength != left {
-		err = fmt.Errorf("%s sends %d bytes, wanted %d", resp.Request.URL.Host, resp.ContentLength, left)
-	}
-	if err != nil {
-		return false, &temporaryError{error: err}
+	if err := p.accept(resp, begun); err != nil {
+		return false, err
 	}
 	progress.Done = begun.n
 	p.report(progress)
+	most := begun.most
 	buffer := make([]byte, 256<<10)
 	for begun.n < r.size {
 		n, err := resp.Body.Read(buffer[:min(int64(len(buffer)), r.size-begun.n)])
-		if _, werr := begun.Write(buffer[:n]); werr != nil {
-			return false, writing(werr)
+		if _, err := begun.Write(buffer[:n]); err != nil {
+			return false, writing(err)
 		}
 		if n > 0 {
 			progress.Done = begun.n
 			p.report(progress)
 		}
+		if err == io.EOF {
+			err = &temporaryError{error: fmt.Errorf("%s ended it after %d of %d bytes", resp.Request.URL.Host, begun.n, r.size)}
+		}
 		if err != nil && begun.n < r.size {
-			if err == io.EOF {
-				err = &temporaryError{error: fmt.Errorf("%s ended it after %d of %d bytes", resp.Request.URL.Host, begun.n, r.size)}
-			}
-			begun.most = max(before, begun.n)
-			return begun.n > before, err
+			return begun.most > most, err
 		}
 	}
 	return true, nil
+}
+
+// accept holds an answer to what was asked for, before its body is read:
+// the rest of the download, or all of it, which starts it over.
+func (p *pull) accept(resp *http.Response, begun *part) error {
+	host := resp.Request.URL.Host
+	left := begun.size
+	var wrong error // with the part that was asked for: then ask for all of it
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusPartialContent:
+		left -= begun.n
+		got, want := resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", begun.n, begun.size-1, begun.size)
+		if got != want {
+			wrong = fmt.Errorf("%s sends the range %q, wanted %q", host, printable(got), want)
+		}
+	case http.StatusRequestedRangeNotSatisfiable:
+		wrong = p.refused(resp, p.ref)
+	default:
+		return p.refused(resp, p.ref)
+	}
+	if wrong != nil {
+		if err := begun.restart(); err != nil {
+			return writing(err)
+		}
+		return &temporaryError{error: wrong}
+	}
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return &temporaryError{error: fmt.Errorf("%s sends it in the coding %q, wanted it as it is", host, printable(coding))}
+	}
+	if resp.ContentLength >= 0 && resp.ContentLength != left {
+		return &temporaryError{error: fmt.Errorf("%s sends %d bytes, wanted %d", host, resp.ContentLength, left)}
+	}
+	if resp.StatusCode == http.StatusOK {
+		return writing(begun.restart())
+	}
+	begun.pieced = begun.n > 0
+	return nil
 }
 
 // writing says what to do when the cache cannot be written.

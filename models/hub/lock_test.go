@@ -180,7 +180,7 @@ func TestWithoutLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Break("storage", "", -1, hubtest.Cut(0))
-	if err := p.download(t.Context(), l.commit, r, false); err == nil || trustworthy(t, c.CacheDir) != nil {
+	if err := p.download(t.Context(), r, false); err == nil || trustworthy(t, c.CacheDir) != nil {
 		t.Errorf("%v; left: %v", err, trustworthy(t, c.CacheDir))
 	}
 	h.Repair()
@@ -190,7 +190,7 @@ func TestWithoutLock(t *testing.T) {
 		}
 		serve.ServeHTTP(w, r)
 	})
-	if err := p.download(t.Context(), l.commit, r, false); err != nil {
+	if err := p.download(t.Context(), r, false); err != nil {
 		t.Error(err)
 	}
 	if left := trustworthy(t, c.CacheDir); left != nil {

@@ -105,6 +105,7 @@ func (p *part) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.sum.Write(b[:n])
 	p.n += int64(n)
+	p.most = max(p.most, p.n)
 	return n, err
 }
 

@@ -37,7 +37,15 @@ type Hub struct {
 // commit is what a revision of a repository holds.
 type commit struct {
 	hash  string
-	files map[string]string
+	files map[string]file
+}
+
+// file is a file with what the hub says of it.
+type file struct {
+	content string
+	etag    string // the checksum that names its content
+	blobID  string // git's name for it, or for its pointer if it is large
+	pointer int    // length of what git holds in a large file's place; 0 if it is small
 }
 
 // access is what it takes to read a repository.
@@ -75,11 +83,13 @@ func (h *Hub) Close() {
 // which depends on nothing else. The revisions name it; without any it is
 // main.
 func (h *Hub) Add(repo string, files map[string]string, revisions ...string) string {
-	sum := sha1.New()
+	sum, c := sha1.New(), commit{files: map[string]file{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(sum, "%s %s\n", name, gitHash(files[name]))
+		f := describe(name, files[name])
+		fmt.Fprintf(sum, "%s %s\n", name, f.blobID)
+		c.files[name] = f
 	}
-	c := commit{hex.EncodeToString(sum.Sum(nil)), files}
+	c.hash = hex.EncodeToString(sum.Sum(nil))
 	if len(revisions) == 0 {
 		revisions = []string{"main"}
 	}
@@ -151,24 +161,22 @@ func isLarge(name string) bool {
 	return false
 }
 
-// etag is the checksum that names a file's content.
-func etag(name, content string) string {
-	if isLarge(name) {
-		sum := sha256.Sum256([]byte(content))
-		return hex.EncodeToString(sum[:])
+// describe computes a file's checksums.
+func describe(name, content string) file {
+	if !isLarge(name) {
+		id := gitHash(content)
+		return file{content: content, etag: id, blobID: id}
 	}
-	return gitHash(content)
+	sum := sha256.Sum256([]byte(content))
+	etag := hex.EncodeToString(sum[:])
+	pointer := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", etag, len(content))
+	return file{content, etag, gitHash(pointer), len(pointer)}
 }
 
 // gitHash is git's name for a file's content.
 func gitHash(content string) string {
 	sum := sha1.Sum([]byte(fmt.Sprintf("blob %d\x00%s", len(content), content)))
 	return hex.EncodeToString(sum[:])
-}
-
-// pointer is what git holds in a large file's place.
-func pointer(name, content string) string {
-	return fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", etag(name, content), len(content))
 }
 
 // bearer returns the token of a request.

@@ -91,13 +91,11 @@ func answer(w http.ResponseWriter, v any) {
 func (h *Hub) describe(w http.ResponseWriter, r *http.Request, repo, _ string, c commit) {
 	siblings := []map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(c.files)) {
-		content := c.files[name]
-		s := map[string]any{"rfilename": name}
+		f, s := c.files[name], map[string]any{"rfilename": name}
 		if r.URL.Query().Get("blobs") == "true" {
-			s["size"], s["blobId"] = len(content), gitHash(content)
-			if isLarge(name) {
-				s["blobId"] = gitHash(pointer(name, content))
-				s["lfs"] = map[string]any{"sha256": etag(name, content), "size": len(content), "pointerSize": len(pointer(name, content))}
+			s["size"], s["blobId"] = len(f.content), f.blobID
+			if f.pointer > 0 {
+				s["lfs"] = map[string]any{"sha256": f.etag, "size": len(f.content), "pointerSize": f.pointer}
 			}
 		}
 		siblings = append(siblings, s)
@@ -109,11 +107,10 @@ func (h *Hub) describe(w http.ResponseWriter, r *http.Request, repo, _ string, c
 func (h *Hub) tree(w http.ResponseWriter, r *http.Request, _, _ string, c commit) {
 	entries := []map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(c.files)) {
-		content := c.files[name]
-		e := map[string]any{"type": "file", "path": name, "size": len(content), "oid": gitHash(content)}
-		if isLarge(name) {
-			e["oid"] = gitHash(pointer(name, content))
-			e["lfs"] = map[string]any{"oid": etag(name, content), "size": len(content), "pointerSize": len(pointer(name, content))}
+		f := c.files[name]
+		e := map[string]any{"type": "file", "path": name, "size": len(f.content), "oid": f.blobID}
+		if f.pointer > 0 {
+			e["lfs"] = map[string]any{"oid": f.etag, "size": len(f.content), "pointerSize": f.pointer}
 		}
 		entries = append(entries, e)
 	}
@@ -124,32 +121,32 @@ func (h *Hub) tree(w http.ResponseWriter, r *http.Request, _, _ string, c commit
 // it is large.
 func (h *Hub) resolve(w http.ResponseWriter, r *http.Request, repo, name string, c commit) {
 	w.Header().Set("X-Repo-Commit", c.hash)
-	content, ok := c.files[name]
+	f, ok := c.files[name]
 	if !ok {
 		refuse(w, http.StatusNotFound, "EntryNotFound", "Entry not found")
 		return
 	}
-	w.Header().Set("X-Linked-Etag", `"`+etag(name, content)+`"`)
-	w.Header().Set("X-Linked-Size", strconv.Itoa(len(content)))
-	file := "/" + c.hash + "/" + strings.ReplaceAll(url.PathEscape(name), "%2F", "/")
-	if isLarge(name) {
-		http.Redirect(w, r, h.Storage+"/storage/"+repo+"@"+file[1:]+"?X-Amz-Signature=secret", http.StatusFound)
+	w.Header().Set("X-Linked-Etag", `"`+f.etag+`"`)
+	w.Header().Set("X-Linked-Size", strconv.Itoa(len(f.content)))
+	path := "/" + c.hash + "/" + strings.ReplaceAll(url.PathEscape(name), "%2F", "/")
+	if f.pointer > 0 {
+		http.Redirect(w, r, h.Storage+"/storage/"+repo+"@"+path[1:]+"?X-Amz-Signature=secret", http.StatusFound)
 		return
 	}
-	http.Redirect(w, r, "/api/resolve-cache/models/"+repo+file, http.StatusTemporaryRedirect)
+	http.Redirect(w, r, "/api/resolve-cache/models/"+repo+path, http.StatusTemporaryRedirect)
 }
 
 // content answers with bytes, or the range of them that is asked for.
 func (h *Hub) content(w http.ResponseWriter, r *http.Request, _, name string, c commit) {
-	content, ok := c.files[name]
+	f, ok := c.files[name]
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	if !isLarge(name) { // storage knows nothing of commits
+	if f.pointer == 0 { // storage knows nothing of commits
 		w.Header().Set("X-Repo-Commit", c.hash)
 	}
-	w.Header().Set("ETag", `"`+etag(name, content)+`"`)
+	w.Header().Set("ETag", `"`+f.etag+`"`)
 	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(f.content))
 }
