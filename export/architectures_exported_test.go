@@ -9,9 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"softprompt/onnx/ort"
-	"softprompt/onnx/ort/orttest"
 )
 
 // exportedVariants are the fixtures of testdata/exported by architecture: what
@@ -27,10 +24,9 @@ var exportedVariants = map[string]string{
 // refusals has what a training step on a fixture's graphs as they stand is
 // refused for; the others must train.
 var refusals = map[string]string{
-	"t5-hub-int8":          "dynamic quantisation has no derivative",
-	"t5-v1_1-hub-int8":     "dynamic quantisation has no derivative",
-	"t5-v1_1-hub-uint8":    "dynamic quantisation has no derivative",
-	"t5-v1_1-optimized-t5": "no kernel for RelativePositionBias", // on a processor
+	"t5-hub-int8":       "dynamic quantisation has no derivative",
+	"t5-v1_1-hub-int8":  "dynamic quantisation has no derivative",
+	"t5-v1_1-hub-uint8": "dynamic quantisation has no derivative",
 }
 
 // exportedFixture is an entry of the manifest of testdata/exported: an
@@ -87,14 +83,7 @@ func (e *errorTable) checkExported(t *testing.T) []string {
 // that says why.
 func (e *errorTable) checkRefused(t *testing.T, f exportedFixture, row, want string) {
 	t.Run(f.Arch+"/"+row, func(t *testing.T) {
-		m, err := Train(f.open(t, OpenGraphs).spec)
-		if err == nil {
-			var data []byte
-			if data, err = m.Marshal(); err != nil {
-				t.Fatal(err)
-			}
-			_, err = orttest.Runtime(t).NewSession(t.Context(), data, ort.Config{Folder: m.Dir})
-		}
+		_, err := Train(f.open(t, OpenGraphs).spec)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one that says %q", err, want)
 		}
