@@ -1,6 +1,6 @@
 // Package models resolves a model reference to configuration, weights and
 // tokenizer. Call [Open] with `tiny` (embedded in the binary) or a folder in
-// Hugging Face's layout (config.json, model.safetensors, tokenizer.json):
+// Hugging Face's layout (config.json, weights, tokenizer):
 //
 //	m, err := models.Open(ctx, "tiny", models.Options{})
 //	defer m.Close()
@@ -13,8 +13,10 @@
 // model of many gigabytes costs milliseconds and no memory.
 //
 // Files from outside are hostile until checked: sizes are held against the
-// file, offsets against each other, shard names against their folder. Every
-// error names the file and what was expected of it.
+// file, offsets against each other, shard names against their folder. A
+// pytorch_model.bin is a program for Python; [OpenPyTorch] takes tensors and
+// dictionaries from it and runs nothing. Every error names the file and what
+// was expected of it.
 //
 // A [Fingerprint] tells models apart, not files: a prompt keeps the one of the
 // model it was tuned for, and the same model in another precision passes.

@@ -193,6 +193,40 @@ func TestOpenPyTorchModel(t *testing.T) {
 	}
 }
 
+// TestOpenPyTorchErrors: models whose file is good, but not for this.
+func TestOpenPyTorchErrors(t *testing.T) {
+	for file, want := range map[string][]string{
+		"views.bin":         {`has no tensor "shared.weight"`, "hint:of one model"},
+		"no_training.bin":   {"training checkpoint", "hint:state_dict"},
+		"views.safetensors": {"not a PyTorch file", "hint:again"},
+	} {
+		dir := ptModel(t, file, "pytorch_model.bin")
+		_, err := Open(t.Context(), dir, Options{CacheDir: t.TempDir()})
+		wantError(t, err, append(want, filepath.Join(dir, "pytorch_model.bin"))...)
+	}
+	dir := ptModel(t, "t5.bin", "pytorch_model.bin")
+	write(t, filepath.Join(dir, "pytorch_model.bin"), patched(t, read(t, ptFile("t5.bin")), "FloatStorage", "ShortStorage"))
+	_, err := Open(t.Context(), dir, Options{CacheDir: t.TempDir()})
+	wantError(t, err, dir, `"shared.weight"`, "is I16, wanted F32, F16 or BF16", "hint:float32")
+}
+
+// TestPyTorchBehindLink: the hub's cache keeps files behind links, under names
+// without an extension; the runtime wants the file itself.
+func TestPyTorchBehindLink(t *testing.T) {
+	dir := ptModel(t, "t5.bin", "blob")
+	if err := os.Symlink("blob", filepath.Join(dir, "pytorch_model.bin")); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, dir)
+	info, ok := m.Checkpoint.Lookup(sharedName)
+	if !ok || filepath.Base(info.File) != "blob" || m.Files.Format != PyTorch {
+		t.Errorf("%+v %v", info, m.Files)
+	}
+	if wide, err := m.Float32File(t.Context()); err != nil || wide != m.Checkpoint {
+		t.Errorf("not used where it lies, %v", err)
+	}
+}
+
 // TestPyTorchIsMapped: opening a large file costs no memory to speak of.
 func TestPyTorchIsMapped(t *testing.T) {
 	const size = 4<<30 + 64 // so the zip is a zip64

@@ -70,7 +70,7 @@ func writeCheckpoint(ctx context.Context, dir, name string, dtype models.DType) 
 	if err := copyTokenizer(ctx, dir); err != nil {
 		return written{}, err
 	}
-	return writeWeights(ctx, dir, config, dtype)
+	return writeWeights(ctx, dir, config, dtype, shardSize)
 }
 
 // copyTokenizer gives the model a tokenizer, which export copies. Its words are
@@ -98,8 +98,9 @@ var encoders = map[models.DType]struct {
 	models.BF16: {2, func(b []byte, v float32) { binary.LittleEndian.PutUint16(b, models.Float32ToBFloat16(v)) }},
 }
 
-// writeWeights writes the shards, a tensor at a time, and the index.
-func writeWeights(ctx context.Context, dir string, c models.Config, dtype models.DType) (written, error) {
+// writeWeights writes shards of at most limit bytes, a tensor at a time, and
+// their index.
+func writeWeights(ctx context.Context, dir string, c models.Config, dtype models.DType, limit int64) (written, error) {
 	var w written
 	var shards [][]models.TensorInfo
 	room := int64(0)
@@ -110,7 +111,7 @@ func writeWeights(ctx context.Context, dir string, c models.Config, dtype models
 		}
 		t := models.TensorInfo{Name: weight.Name, DType: dtype, Shape: weight.Shape, Length: n * int64(encoders[dtype].bytes)}
 		if t.Length > room {
-			shards, room = append(shards, nil), shardSize
+			shards, room = append(shards, nil), limit
 		}
 		shards[len(shards)-1] = append(shards[len(shards)-1], t)
 		room -= t.Length

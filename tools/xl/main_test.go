@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"softprompt/models"
 	"softprompt/onnx/hint"
@@ -75,6 +77,66 @@ func TestErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error()+hint.Of(err), test.want) {
 			t.Errorf("%v: %v, wanted %q", test.args, err, test.want)
 		}
+	}
+}
+
+// TestInterrupted: a check that is stopped ends at once and leaves nothing.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	dir := t.TempDir()
+	err := dispatch(ctx, []string{"-size", "base", "-dir", dir}, &strings.Builder{})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// TestShards: weights that are too large for one file go to several, each
+// tensor in one of them.
+func TestShards(t *testing.T) {
+	dir := t.TempDir()
+	s := sizes["toy"]
+	c := models.Config{VocabSize: s.vocab, DModel: s.dModel, DKV: 64, DFF: s.dFF, NumLayers: s.layers, NumDecoderLayers: s.layers, NumHeads: s.heads, NumBuckets: 32, Gated: true}
+	w, err := writeWeights(t.Context(), dir, c, models.F32, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	if err != nil || len(files) != 3 { // the embedding and the head fill one each
+		t.Errorf("%v, %v", files, err)
+	}
+	ck, err := models.OpenSafetensors(filepath.Join(dir, "model.safetensors.index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	if err := models.CheckWeights(c, ck); err != nil {
+		t.Error(err)
+	}
+	var bytes int64
+	for _, name := range ck.Names() {
+		info, _ := ck.Lookup(name)
+		bytes += info.Length
+	}
+	if bytes != w.bytes {
+		t.Errorf("%d bytes, wanted %d", bytes, w.bytes)
+	}
+}
+
+// TestPrint holds the table to its columns.
+func TestPrint(t *testing.T) {
+	var out strings.Builder
+	outcome{Phases: []phase{{"open", 0.04, 3 * megabyte, 18 * megabyte}, {"load and first step", 20.25, 620 * megabyte, 5 * gigabyte}}, Loss: 10.5, GradientNorm: 0.25, GradientSize: 7}.print(&out)
+	want := `                phase  seconds  anonymous  resident
+                 open      0.0       3 MB     18 MB
+  load and first step     20.2     620 MB   5120 MB
+loss 10.5000, gradient norm 0.25 over 7 values
+`
+	if out.String() != want {
+		t.Errorf("got\n%swanted\n%s", out.String(), want)
 	}
 }
 
