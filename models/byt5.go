@@ -34,8 +34,31 @@ var byt5Roles = []struct{ role, content string }{{"pad_token", "<pad>"}, {"eos_t
 // newByT5 makes the tokenizer that settings describe, at most with the ids of
 // limit rows.
 func newByT5(settings *tokenizerSettings, limit int) (*byt5, error) {
-	b := &byt5{tokens: map[int64]addedToken{}, ids: map[string]int64{}}
-	defaults := map[string]addedToken{}
+	tokens, err := byt5Tokens(settings)
+	if err != nil {
+		return nil, err
+	}
+	b := &byt5{tokens: tokens, ids: map[string]int64{}, size: byt5Bytes + 256}
+	for _, id := range slices.Sorted(maps.Keys(tokens)) {
+		text := tokens[id].Content
+		if id < 0 || id >= int64(limit) {
+			return nil, fmt.Errorf("the token %q has id %d, but the model's embedding has %d rows: the tokenizer of another model", text, id, limit)
+		}
+		b.size = max(b.size, int(id)+1)
+		if text != "" {
+			b.ids[text] = id
+			b.longest = append(b.longest, text)
+			b.first[text[0]] = true
+		}
+	}
+	slices.SortFunc(b.longest, func(a, b string) int { return len(b) - len(a) })
+	return b, nil
+}
+
+// byt5Tokens returns the tokens that are no bytes, by id: those with a role and
+// those that the settings give an id keep it, the others follow.
+func byt5Tokens(settings *tokenizerSettings) (map[int64]addedToken, error) {
+	tokens, defaults := map[int64]addedToken{}, map[string]addedToken{}
 	for id, r := range byt5Roles {
 		t, said := settings.named[r.role]
 		if !said {
@@ -44,45 +67,32 @@ func newByT5(settings *tokenizerSettings, limit int) (*byt5, error) {
 		if t.bare { // for ByT5 only
 			t.LStrip, t.RStrip = true, true
 		}
-		b.tokens[int64(id)], defaults[r.role] = t, t
+		tokens[int64(id)], defaults[r.role] = t, t
 	}
 	for _, t := range settings.added {
-		b.tokens[t.ID] = t
+		tokens[t.ID] = t
 	}
-	var held []addedToken
 	next := int64(byt5Bytes + 256)
-	for id, t := range b.tokens {
-		held = append(held, t)
+	for id := range tokens {
 		if id >= byt5Bytes+256 {
 			next++
 		}
 	}
-	special, err := byt5Special(settings)
+	others, err := byt5Special(settings)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range settings.tokens(held, defaults, special) {
-		b.tokens[next] = t
+	for _, t := range settings.tokens(slices.Collect(maps.Values(tokens)), defaults, others) {
+		tokens[next] = t
 		next++
 	}
-	listed := settings.tokens(nil, defaults, special)
-	for id, t := range b.tokens {
-		if id < 0 || id >= int64(limit) {
-			return nil, fmt.Errorf("the token %q has id %d, but the model's embedding has %d rows: the tokenizer of another model", t.Content, id, limit)
-		}
-		t.Special = slices.ContainsFunc(listed, func(o addedToken) bool { return o.Content == t.Content })
+	special := settings.tokens(nil, defaults, others)
+	for id, t := range tokens {
 		t.ID, t.bare = id, false
-		b.tokens[id] = t
-		if t.Content != "" {
-			b.ids[t.Content] = id
-			b.longest = append(b.longest, t.Content)
-			b.first[t.Content[0]] = true
-		}
-		b.size = max(b.size, int(id)+1)
+		t.Special = slices.ContainsFunc(special, func(o addedToken) bool { return o.Content == t.Content })
+		tokens[id] = t
 	}
-	b.size = max(b.size, byt5Bytes+256)
-	slices.SortFunc(b.longest, func(a, b string) int { return len(b) - len(a) })
-	return b, nil
+	return tokens, nil
 }
 
 // byt5Special returns the special tokens without a role: those that the
