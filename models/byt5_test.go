@@ -123,20 +123,20 @@ func TestByT5Chosen(t *testing.T) {
 func TestByT5Errors(t *testing.T) {
 	const class = `"tokenizer_class": "ByT5Tokenizer"`
 	for config, want := range map[string]string{
-		"{" + class + "":                                                            "unexpected end of JSON",
-		"{" + class + `, "extra_ids": "many"}`:                                      "extra_ids",
-		"{" + class + `, "extra_ids": 100000000000}`:                                "ByT5 has 125",
-		"{" + class + `, "extra_ids": 126}`:                                         "has id 384, but the model's embedding has 384 rows",
-		"{" + class + `, "pad_token": "[PAD]"}`:                                     "the special token <pad> is missing",
-		"{" + class + `, "eos_token": null}`:                                        "the special token </s> is missing",
-		"{" + class + `, "eos_token": 5}`:                                           "eos_token",
-		"{" + class + `, "extra_special_tokens": {"a": "b"}}`:                       "extra_special_tokens",
-		"{" + class + `, "extra_special_tokens": [7]}`:                              "extra_special_tokens",
-		"{" + class + `, "added_tokens_decoder": []}`:                               "added_tokens_decoder",
-		"{" + class + `, "added_tokens_decoder": {"0": 7}}`:                         "added_tokens_decoder: 0",
-		"{" + class + `, "added_tokens_decoder": {"-1": {"content": "x"}}}`:         `the token "x" has id -1`,
-		"{" + class + `, "added_tokens_decoder": {"4000000000": {"content": "x"}}}`: `the token "x" has id 4000000000`,
-		"{" + class + `, "added_tokens_decoder": {"1": {"content": "x"}}}`:          "has id 384, but the model's embedding has 384 rows",
+		"{" + class + "":                                                                            "unexpected end of JSON",
+		"{" + class + `, "extra_ids": "many"}`:                                                      "extra_ids",
+		"{" + class + `, "extra_ids": 100000000000}`:                                                "ByT5 has 125",
+		"{" + class + `, "extra_ids": 126}`:                                                         "has id 384, but the model's embedding has 384 rows",
+		"{" + class + `, "pad_token": "[PAD]"}`:                                                     "the special token <pad> is missing",
+		"{" + class + `, "eos_token": null}`:                                                        "the special token </s> is missing",
+		"{" + class + `, "eos_token": 5}`:                                                           "eos_token",
+		"{" + class + `, "extra_special_tokens": {"a": "b"}}`:                                       "extra_special_tokens",
+		"{" + class + `, "extra_special_tokens": [7]}`:                                              "extra_special_tokens",
+		"{" + class + `, "added_tokens_decoder": []}`:                                               "added_tokens_decoder",
+		"{" + class + `, "added_tokens_decoder": {"0": 7}}`:                                         "added_tokens_decoder: 0",
+		"{" + class + `, "added_tokens_decoder": {"-1": {"content": "x"}}}`:                         `the token "x" has id -1`,
+		"{" + class + `, "extra_ids": 0, "added_tokens_decoder": {"4000000000": {"content": "x"}}}`: `the token "x" has id 4000000000`,
+		"{" + class + `, "added_tokens_decoder": {"1": {"content": "x"}}}`:                          "has id 384, but the model's embedding has 384 rows",
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "tokenizer_config.json"), []byte(config))
