@@ -14,11 +14,10 @@ import (
 	"softprompt/onnx/ort/orttest"
 )
 
-// outsider is what onnx-ad said of the graphs of a fixture (onnx_ad.json): what
-// had to be done to a graph before it could be differentiated there, or why it
-// could not.
-type outsider map[string]struct {
-	Prepared []string
+// outsider is what onnx-ad said of a model (onnx_ad.json): what had to be done
+// to each graph before it could be differentiated there, or why it could not.
+type outsider struct {
+	Prepared map[string][]string
 	Failed   string
 }
 
@@ -35,15 +34,15 @@ func outsiders(t *testing.T) map[string]outsider {
 // TestONNXAD: gradients of the imported graphs, after surgery and by
 // grad.Reverse, are those that onnx-ad gets of the files. It shares no line
 // with this program: its surgery is another and its rules are written in
-// Python. Of the graphs that compute in integers, in which neither has a
-// derivative, onnx-ad was given the dequantised weights; here they are refused.
+// Python. Graphs that compute in integers have no derivative as they stand;
+// package export's test of the same name compares what is made of them.
 func TestONNXAD(t *testing.T) {
 	said := outsiders(t)
 	compared, refused, largest := 0, 0, 0.0
 	var failed []string
 	for _, f := range manifest(t) {
-		if len(said[f.Name]) == 0 {
-			failed = append(failed, f.Name+" (not run)")
+		if said[f.Name].Prepared == nil {
+			failed = append(failed, f.Name+": "+said[f.Name].Failed)
 			continue
 		}
 		t.Run(f.Name, func(t *testing.T) {
@@ -66,19 +65,15 @@ func TestONNXAD(t *testing.T) {
 					"encoder_attention_mask": io["attention_mask"],
 				}},
 			} {
-				if why := said[f.Name][g.part].Failed; why != "" {
-					failed = append(failed, f.Name+" "+g.part+": "+why)
-					continue
-				}
 				largest = max(largest, g.compare(t, io))
 				compared++
 			}
 		})
 	}
-	t.Logf("%d graphs agree with onnx-ad, the largest relative difference is %.1e; %d of integers have no derivative; onnx-ad could not do %d: %v",
-		compared, largest, refused, len(failed), failed)
-	if compared < 80 {
-		t.Errorf("only %d graphs were compared", compared)
+	t.Logf("%d graphs have onnx-ad's gradients, the largest relative difference is %.1e; %d compute in integers; onnx-ad could not do %d models: %s",
+		compared, largest, refused, len(failed), strings.Join(failed, "; "))
+	if compared < 84 || len(failed) > 1 {
+		t.Errorf("%d graphs were compared and %d models not, want at least 84 and no more than 1", compared, len(failed))
 	}
 }
 

@@ -13,7 +13,7 @@ FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
 def prepare(path, output):
-    """The graph at path with one output, and what was done to it. An encoder's embeddings become an input."""
+    """The graph at path with one output, what was done to it, and an encoder's table [V,d], whose lookups become an input."""
     model = onnx.load(path)
     steps = []
     for step in (take_branch, raise_opset, widen, dequantise, expand):
@@ -22,10 +22,9 @@ def prepare(path, output):
             steps.append(done)
     for value in [v for v in model.graph.output if v.name != output]:
         model.graph.output.remove(value)
-    if output == "last_hidden_state":
-        cut_embedding(model.graph)
+    table = cut_embedding(model.graph) if output == "last_hidden_state" else None
     prune(model.graph)
-    return model, steps
+    return model, steps, table
 
 
 def initializers(graph):
@@ -211,8 +210,8 @@ EXPANSIONS = {
 
 
 def cut_embedding(graph):
-    """Makes what is looked up for input_ids an input, inputs_embeds [B,L,d]."""
-    table = initializers(graph)
+    """Makes what is looked up for input_ids an input, inputs_embeds [B,L,d], and returns the table in float32."""
+    weights = initializers(graph)
     maker = {name: node for node in graph.node for name in node.output}
 
     def from_ids(name):
@@ -220,15 +219,16 @@ def cut_embedding(graph):
             name = maker[name].input[0]
         return name == "input_ids"
 
-    (lookup,) = [n for n in graph.node if n.op_type == "Gather" and n.input[0] in table and from_ids(n.input[1])]
-    width = table[lookup.input[0]].dims[1]
-    found = lookup.output[0]
+    (lookup,) = [n for n in graph.node if n.op_type == "Gather" and n.input[0] in weights and from_ids(n.input[1])]
+    read = lambda name: numpy_helper.to_array(weights[name]).astype(np.float32)
+    table, found = read(lookup.input[0]), lookup.output[0]
     for node in graph.node:  # a quantised table is dequantised after the lookup
         if node.op_type == "DequantizeLinear" and node.input[0] == found:
-            found = node.output[0]
+            table, found = (table - read(node.input[2])) * read(node.input[1]), node.output[0]
     for node in graph.node:
         node.input[:] = ["inputs_embeds" if name == found else name for name in node.input]
-    graph.input.append(helper.make_tensor_value_info("inputs_embeds", FLOAT, ["batch_size", "length", width]))
+    graph.input.append(helper.make_tensor_value_info("inputs_embeds", FLOAT, ["batch_size", "length", table.shape[1]]))
+    return table
 
 
 def prune(graph):
