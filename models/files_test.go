@@ -17,28 +17,50 @@ func TestChooseFiles(t *testing.T) {
 		weights string
 		others  string
 	}{
-		{"google-t5/t5-small", "config.json flax_model.msgpack generation_config.json model.safetensors onnx/decoder_model.onnx onnx/encoder_model.onnx pytorch_model.bin rust_model.ot spiece.model tf_model.h5 tokenizer.json tokenizer_config.json",
-			Safetensors, "model.safetensors", "config.json tokenizer.json tokenizer_config.json spiece.model"},
-		{"google/t5-v1_1-base", ".gitattributes README.md config.json flax_model.msgpack generation_config.json pytorch_model.bin special_tokens_map.json spiece.model tf_model.h5 tokenizer_config.json",
-			PyTorch, "pytorch_model.bin", "config.json tokenizer_config.json spiece.model special_tokens_map.json"},
-		{"google/flan-t5-xl", "config.json model-00002-of-00002.safetensors model-00001-of-00002.safetensors model.safetensors.index.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin pytorch_model.bin.index.json tokenizer.json",
-			Safetensors, "model.safetensors.index.json model-00001-of-00002.safetensors model-00002-of-00002.safetensors", "config.json tokenizer.json"},
-		{"sharded PyTorch", "config.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin pytorch_model.bin.index.json",
-			PyTorch, "pytorch_model.bin.index.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin", "config.json"},
-		{"a training run's folder", "config.json model.safetensors optimizer.bin training_args.bin model-00001-of-00002.safetensors",
-			Safetensors, "model.safetensors", "config.json"},
-		{"Xenova/flan-t5-small", "config.json onnx/decoder_model_merged.onnx onnx/decoder_model_merged_fp16.onnx onnx/decoder_model_merged_quantized.onnx onnx/encoder_model.onnx onnx/encoder_model_fp16.onnx onnx/encoder_model_quantized.onnx tokenizer.json",
-			ONNX, "onnx/encoder_model.onnx onnx/decoder_model_merged.onnx", "config.json tokenizer.json"},
-		{"Optimum", "config.json decoder_model.onnx decoder_with_past_model.onnx encoder_model.onnx spiece.model",
-			ONNX, "encoder_model.onnx decoder_model.onnx", "config.json spiece.model"},
-		{"external data", "decoder_model.onnx decoder_model.onnx_data decoder_model_merged.onnx decoder_model_merged.onnx_data encoder_model.onnx encoder_model.onnx_data encoder_model.onnx_data_1 encoder_model_fp16.onnx_data",
-			ONNX, "encoder_model.onnx decoder_model.onnx decoder_model.onnx_data encoder_model.onnx_data encoder_model.onnx_data_1", ""},
-		{"external data by torch", "encoder_model.onnx encoder_model.onnx.data decoder_model.onnx decoder_model.onnx.data",
-			ONNX, "encoder_model.onnx decoder_model.onnx decoder_model.onnx.data encoder_model.onnx.data", ""},
-		{"halves before bytes", "onnx/encoder_model_int8.onnx onnx/decoder_model_int8.onnx onnx/encoder_model_fp16.onnx onnx/decoder_model_merged_fp16.onnx",
-			ONNX, "onnx/encoder_model_fp16.onnx onnx/decoder_model_merged_fp16.onnx", ""},
-		{"parts of two variants do not mix", "encoder_model.onnx decoder_model_fp16.onnx onnx/encoder_model_uint8.onnx onnx/decoder_model_uint8.onnx",
-			ONNX, "onnx/encoder_model_uint8.onnx onnx/decoder_model_uint8.onnx", ""},
+		{
+			"google-t5/t5-small", "config.json flax_model.msgpack generation_config.json model.safetensors onnx/decoder_model.onnx onnx/encoder_model.onnx pytorch_model.bin rust_model.ot spiece.model tf_model.h5 tokenizer.json tokenizer_config.json",
+			Safetensors, "model.safetensors", "config.json tokenizer.json tokenizer_config.json spiece.model",
+		},
+		{
+			"google/t5-v1_1-base", ".gitattributes README.md config.json flax_model.msgpack generation_config.json pytorch_model.bin special_tokens_map.json spiece.model tf_model.h5 tokenizer_config.json",
+			PyTorch, "pytorch_model.bin", "config.json tokenizer_config.json spiece.model special_tokens_map.json",
+		},
+		{
+			"google/flan-t5-xl", "config.json model-00002-of-00002.safetensors model-00001-of-00002.safetensors model.safetensors.index.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin pytorch_model.bin.index.json tokenizer.json",
+			Safetensors, "model.safetensors.index.json model-00001-of-00002.safetensors model-00002-of-00002.safetensors", "config.json tokenizer.json",
+		},
+		{
+			"sharded PyTorch", "config.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin pytorch_model.bin.index.json",
+			PyTorch, "pytorch_model.bin.index.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin", "config.json",
+		},
+		{
+			"a training run's folder", "config.json model.safetensors optimizer.bin training_args.bin model-00001-of-00002.safetensors",
+			Safetensors, "model.safetensors", "config.json",
+		},
+		{
+			"Xenova/flan-t5-small", "config.json onnx/decoder_model_merged.onnx onnx/decoder_model_merged_fp16.onnx onnx/decoder_model_merged_quantized.onnx onnx/encoder_model.onnx onnx/encoder_model_fp16.onnx onnx/encoder_model_quantized.onnx tokenizer.json",
+			ONNX, "onnx/encoder_model.onnx onnx/decoder_model_merged.onnx", "config.json tokenizer.json",
+		},
+		{
+			"Optimum", "config.json decoder_model.onnx decoder_with_past_model.onnx encoder_model.onnx spiece.model",
+			ONNX, "encoder_model.onnx decoder_model.onnx", "config.json spiece.model",
+		},
+		{
+			"external data", "decoder_model.onnx decoder_model.onnx_data decoder_model_merged.onnx decoder_model_merged.onnx_data encoder_model.onnx encoder_model.onnx_data encoder_model.onnx_data_1 encoder_model_fp16.onnx_data",
+			ONNX, "encoder_model.onnx decoder_model.onnx decoder_model.onnx_data encoder_model.onnx_data encoder_model.onnx_data_1", "",
+		},
+		{
+			"external data by torch", "encoder_model.onnx encoder_model.onnx.data decoder_model.onnx decoder_model.onnx.data",
+			ONNX, "encoder_model.onnx decoder_model.onnx decoder_model.onnx.data encoder_model.onnx.data", "",
+		},
+		{
+			"halves before bytes", "onnx/encoder_model_int8.onnx onnx/decoder_model_int8.onnx onnx/encoder_model_fp16.onnx onnx/decoder_model_merged_fp16.onnx",
+			ONNX, "onnx/encoder_model_fp16.onnx onnx/decoder_model_merged_fp16.onnx", "",
+		},
+		{
+			"parts of two variants do not mix", "encoder_model.onnx decoder_model_fp16.onnx onnx/encoder_model_uint8.onnx onnx/decoder_model_uint8.onnx",
+			ONNX, "onnx/encoder_model_uint8.onnx onnx/decoder_model_uint8.onnx", "",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			names := strings.Fields(test.names)

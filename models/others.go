@@ -23,8 +23,10 @@ const (
 // otherTypes has what the model types of others are.
 var otherTypes = map[string][]string{
 	encoderOnly: {"bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "deberta", "deberta-v2", "mpnet", "camembert", "modernbert", "nomic_bert", "longformer", "big_bird", "ernie", "xlm"},
-	decoderOnly: {"gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "gpt_oss", "opt", "bloom", "llama", "llama4", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3", "gemma3_text",
-		"phi", "phi3", "falcon", "mpt", "starcoder2", "stablelm", "olmo", "olmo2", "cohere", "deepseek_v3", "granite", "mamba", "rwkv", "xlnet", "ctrl", "codegen", "smollm3"},
+	decoderOnly: {
+		"gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "gpt_oss", "opt", "bloom", "llama", "llama4", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3", "gemma3_text",
+		"phi", "phi3", "falcon", "mpt", "starcoder2", "stablelm", "olmo", "olmo2", "cohere", "deepseek_v3", "granite", "mamba", "rwkv", "xlnet", "ctrl", "codegen", "smollm3",
+	},
 	otherDecoder: {"bart", "mbart", "pegasus", "marian", "m2m_100", "blenderbot", "led", "prophetnet", "longt5", "switch_transformers", "t5gemma", "bigbird_pegasus", "fsmt", "whisper", "nllb-moe", "pix2struct", "speecht5"},
 }
 
