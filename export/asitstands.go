@@ -63,7 +63,7 @@ func (g *t5) exportedDecoder(states, mask, labels, row string) string {
 		states, mask = g.Gather(states, row, 0), g.Gather(mask, row, 0)
 	}
 	return g.splice(m, map[string]string{
-		"input_ids": g.shiftRight(labels), "encoder_hidden_states": states,
+		"input_ids": g.asInput(m, "input_ids", g.shiftRight(labels)), "encoder_hidden_states": states,
 		"encoder_attention_mask": g.asInput(m, "encoder_attention_mask", mask),
 	}, "logits")
 }

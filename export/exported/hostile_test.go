@@ -199,6 +199,10 @@ var odd = map[string]struct {
 		},
 		[]string{"encoder_model.onnx", "Softmax node Softmax", "9 positions whatever"},
 	},
+	"a mask of words": {
+		func(enc, _ *onnx.Model) { enc.Graph.Inputs[1].Type = onnx.String },
+		[]string{"encoder_model.onnx", "attention_mask is string, want int64"},
+	},
 	"an opset of the past": {
 		func(enc, _ *onnx.Model) { enc.Opset[""] = 9 },
 		[]string{"encoder_model.onnx", "opset 9, older than"},

@@ -23,22 +23,25 @@ type role struct {
 	gives  onnx.Value
 }
 
-// Shapes of roles; d_model and the vocabulary are put in their places.
+// Shapes of roles; d_model and the vocabulary are put in their places. Ids and
+// masks have the type that they were exported with, one of these.
 var (
 	symB, symE, symT, symD, symV = onnx.Sym("B"), onnx.Sym("E"), onnx.Sym("T"), onnx.Sym("d_model"), onnx.Sym("vocab_size")
+
+	idTypes = []onnx.DType{onnx.Int64, onnx.Int32, onnx.Bool, onnx.Float32}
 
 	encoder = role{
 		name: "encoder", inputs: []string{"input_ids", "attention_mask"},
 		takes: []onnx.Value{
 			{Name: "inputs_embeds", Type: onnx.Float32, Shape: onnx.Shape{symB, symE, symD}},
-			{Name: "attention_mask", Shape: onnx.Shape{symB, symE}}, // its type is the file's
+			{Name: "attention_mask", Shape: onnx.Shape{symB, symE}},
 		},
 		gives: onnx.Value{Name: "last_hidden_state", Type: onnx.Float32, Shape: onnx.Shape{symB, symE, symD}},
 	}
 	decoder = role{
 		name: "decoder", inputs: []string{"input_ids", "encoder_hidden_states", "encoder_attention_mask"},
 		takes: []onnx.Value{
-			{Name: "input_ids", Type: onnx.Int64, Shape: onnx.Shape{symB, symT}},
+			{Name: "input_ids", Shape: onnx.Shape{symB, symT}},
 			{Name: "encoder_hidden_states", Type: onnx.Float32, Shape: onnx.Shape{symB, symE, symD}},
 			{Name: "encoder_attention_mask", Shape: onnx.Shape{symB, symE}},
 		},
@@ -245,7 +248,9 @@ func (p *part) declare(c models.Config) error {
 			if i < 0 {
 				return p.refuse("nothing in it reads %s", v.Name)
 			}
-			v.Type = g.Inputs[i].Type
+			if v.Type = g.Inputs[i].Type; !slices.Contains(idTypes, v.Type) {
+				return p.refuse("its input %s is %v, want int64", v.Name, v.Type)
+			}
 		}
 		inputs = append(inputs, v)
 	}

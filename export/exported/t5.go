@@ -16,12 +16,11 @@ import (
 // (prompt and text), T decoder positions, d d_model, V vocabulary.
 type T5 struct {
 	// Encoder has the inputs inputs_embeds [B,E,d] float32 and attention_mask
-	// [B,E], of the type that it was exported with, and the output
-	// last_hidden_state [B,E,d].
+	// [B,E], and the output last_hidden_state [B,E,d].
 	Encoder *onnx.Model
-	// Decoder has the inputs input_ids [B,T] int64, encoder_hidden_states
-	// [B,E,d] float32 and encoder_attention_mask [B,E], and the output logits
-	// [B,T,V].
+	// Decoder has the inputs input_ids [B,T], encoder_hidden_states [B,E,d]
+	// float32 and encoder_attention_mask [B,E], and the output logits [B,T,V].
+	// Ids and masks are int64 unless they were exported as another type.
 	Decoder *onnx.Model
 	// Embedding is what the encoder looked its tokens up in.
 	Embedding Embedding
