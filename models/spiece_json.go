@@ -49,7 +49,7 @@ func (s *spiece) tokenizerFile(settings *tokenizerSettings, rows int) (*tokenize
 		return nil, err
 	}
 	added := slices.Concat(settings.added, settings.tokens(settings.added, namedDefaults, special))
-	unk := int64(s.unk)
+	unk := int64(s.unk) // transformers writes 2, which it is in every T5
 	return &tokenizerFile{
 		Version:       "1.0",
 		AddedTokens:   placed(added, vocab),

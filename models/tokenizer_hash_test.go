@@ -2,6 +2,7 @@ package models
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -118,5 +119,33 @@ func TestTokenizerHashStays(t *testing.T) {
 	const tiny = "bbb162034a0cc778"
 	if got := tinyTokenizer(t).Hash(); !strings.HasPrefix(got, tiny) {
 		t.Errorf("the tiny model's tokenizer has hash %s, in prompts it is %s…", got, tiny)
+	}
+}
+
+// The same holds for bytes: other tokens, or the same ones found in another
+// way, give texts other ids.
+func TestTokenizerHashOfByT5(t *testing.T) {
+	const class = `"tokenizer_class": "ByT5Tokenizer"`
+	hashes := map[string]string{}
+	for _, config := range []string{
+		`{` + class + `}`,
+		`{` + class + `, "extra_ids": 3}`,
+		`{` + class + `, "eos_token": {"content": "</s>"}}`,
+		`{` + class + `, "eos_token": {"content": "</s>", "lstrip": true}}`,
+		`{` + class + `, "added_tokens_decoder": {"258": {"content": "<x>"}}}`,
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "tokenizer_config.json"), []byte(config))
+		h := openFolder(t, dir, 384).Hash()
+		if other, ok := hashes[h]; ok || len(h) != 64 {
+			t.Errorf("%s and %s have the hash %q", config, other, h)
+		}
+		hashes[h] = config
+	}
+	// Said or not, it is the same.
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "tokenizer_config.json"), []byte(`{`+class+`, "extra_ids": 125, "pad_token": "<pad>", "model_max_length": 512}`))
+	if h := openFolder(t, dir, 384).Hash(); hashes[h] == "" {
+		t.Errorf("a new hash %s", h)
 	}
 }

@@ -2,11 +2,13 @@ package models
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 )
 
 // settingsOf reads files of a folder that has no others.
@@ -133,4 +135,52 @@ func TestCleanText(t *testing.T) {
 			t.Errorf("%q becomes %q, wanted %q", text, got, want)
 		}
 	}
+}
+
+// A regular expression that repeats anything before its end may run so long
+// that the library gives up, and with it the process.
+func TestPlainRegexp(t *testing.T) {
+	for text, plain := range map[string]bool{
+		"": true, " ": true, " {2,}": true, " {2}": true, " {,3}": true, `\s+`: true, "[\\r\\n]+": true, "ab*": true, "a?": true, "^ ": true,
+		"(a+)+$": false, "a*a*b": false, "a+b": false, "a|b": false, "(?=a)": false, "a{2,}{2,}": false, "a**": false, ".*x": false, "a+?": false,
+	} {
+		if plainRegexp.MatchString(text) != plain {
+			t.Errorf("%q: allowed is %v", text, !plain)
+		}
+	}
+}
+
+// Tokens get the ids that they have in the vocabulary, the others those behind
+// it, in the order given; each id and each text comes once.
+func TestPlaced(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g", ""})
+		var vocab []piece
+		for _, text := range rapid.SliceOfNDistinct(word, 0, 5, rapid.ID[string]).Draw(t, "vocabulary") {
+			vocab = append(vocab, piece{Text: text})
+		}
+		var tokens []addedToken
+		for _, text := range rapid.SliceOfN(word, 0, 10).Draw(t, "tokens") {
+			tokens = append(tokens, addedToken{Content: text})
+		}
+		next, ids := int64(len(vocab)), map[string]int64{"": -1}
+		for id, p := range vocab {
+			if p.Text != "" {
+				ids[p.Text] = int64(id)
+			}
+		}
+		for _, token := range tokens {
+			if _, ok := ids[token.Content]; !ok {
+				ids[token.Content] = next
+				next++
+			}
+		}
+		last := int64(-1)
+		for _, token := range placed(tokens, vocab) {
+			if token.ID <= last || token.ID != ids[token.Content] || !slices.ContainsFunc(tokens, func(o addedToken) bool { return o.Content == token.Content }) {
+				t.Fatalf("%q has id %d after %d, wanted %d", token.Content, token.ID, last, ids[token.Content])
+			}
+			last = token.ID
+		}
+	})
 }
