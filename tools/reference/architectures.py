@@ -7,14 +7,16 @@ the same weights in other formats. README.md describes all of it. The truth is c
 """
 
 import json
+import logging
 import shutil
 import sys
 from pathlib import Path
 
 import torch
-from huggingface_hub import logging, save_torch_state_dict
+from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file
 from transformers import T5Config
+from transformers.activations import ACT2CLS
 
 import t5_graph
 import t5_model
@@ -146,6 +148,7 @@ ACTIVATIONS = (
     " leaky_relu linear mish quick_gelu relu relu2 relu6 sigmoid silu sqrtsoftplus swish tanh"
     " gated-relu gated-silu gated-gelu_fast gated-quick_gelu gated-relu2"
 ).split()
+assert set(ACT2CLS) - {"prelu", "xielu"} <= set(ACTIVATIONS), "transformers knows more activations"
 ACTS = {f"act-{name}": ({**SMALL_SECOND, "feed_forward_proj": name}, True, False) for name in ACTIVATIONS}
 # Those that are something else further out.
 FAR = ("act-gelu_10", "act-hardswish", "act-relu6", "act-sqrtsoftplus")
@@ -298,7 +301,7 @@ def write(name, seed):
 
 def main(names):
     torch.set_num_threads(1)
-    logging.set_verbosity_error()  # it warns of the formats that are wanted here
+    logging.disable(logging.WARNING)  # of formats that are wanted here
     for seed, name in enumerate(CASES, start=1):
         if not names or name in names:
             write(name, seed)
