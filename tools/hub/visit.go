@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,6 @@ type visit struct {
 	python string
 	hub    *hubtest.Hub
 	homes  map[string]string // HF_HOME by who fills it
-	tree   map[string]string // of the cache that Python made
 	commit map[string]string // of each revision
 }
 
@@ -58,57 +58,77 @@ func newVisit(python, dir string) *visit {
 	return v
 }
 
-// exchange fills a cache with each side and uses it with the other.
+// step is a use of a cache.
+type step struct {
+	home    string // whose cache
+	filled  string // who filled it; empty if this step does
+	used    string // who uses it
+	offline bool
+	python  [][]string // arguments of the script; nil: it is our client
+	files   []string   // those that our client gets of main; nil: all of all revisions
+}
+
+// steps fill a cache with each side and use it with the other.
+func (v *visit) steps() []step {
+	const snapshot, single, shared, ours = "huggingface_hub, snapshot_download", "huggingface_hub, hf_hub_download", "huggingface_hub, shared store", "softprompt"
+	all := append([]string{"snapshot", repo}, v.names()...)
+	files := []string{"config.json", "model.safetensors", "onnx/encoder.onnx"}
+	some := append([]string{"files", repo, "main"}, files...)
+	return []step{
+		{"python", "", snapshot, false, [][]string{all}, nil},
+		{"python", snapshot, ours, false, nil, nil},
+		{"python", snapshot, ours, true, nil, nil},
+		{"from_pretrained", "", single, false, [][]string{some}, nil},
+		{"from_pretrained", single, ours, false, nil, files},
+		{"from_pretrained", single, ours, true, nil, files},
+		{"shared", "", shared, false, [][]string{all, {"share", repo}}, nil},
+		{"shared", shared, ours, false, nil, nil},
+		{"shared", shared, ours, true, nil, nil},
+		{"softprompt", "", ours, false, nil, nil},
+		{"softprompt", ours, snapshot, false, [][]string{all}, nil},
+		{"softprompt", ours, snapshot, true, [][]string{all}, nil},
+		{"softprompt", ours, single, true, [][]string{some}, nil},
+		{"softprompt", ours, "huggingface_hub, scan_cache_dir", true, [][]string{{"scan"}}, nil},
+	}
+}
+
+// exchange takes the steps and prints the requests that each made.
 func (v *visit) exchange(ctx context.Context) error {
-	names := slices.Sorted(func(yield func(string) bool) {
-		for rev := range revisions {
-			if !yield(rev) {
-				return
-			}
-		}
-	})
-	both := append([]string{"snapshot", repo}, names...)
-	some := []string{"files", repo, "main", "config.json", "model.safetensors", "onnx/encoder.onnx"}
-	fmt.Printf("%-40s %-34s %6s %6s %9s\n", "cache filled by", "used by", "lists", "heads", "downloads")
-	for _, step := range []struct {
-		home, filled, used string
-		offline            bool
-		do                 func(home string, offline bool) error
-	}{
-		{"python", "", "huggingface_hub, snapshot_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
-		{"python", "huggingface_hub, snapshot_download", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
-		{"python", "huggingface_hub, snapshot_download", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
-		{"from_pretrained", "", "huggingface_hub, hf_hub_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, some...) }},
-		{"from_pretrained", "huggingface_hub, hf_hub_download", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, some[3:], "main") }},
-		{"from_pretrained", "huggingface_hub, hf_hub_download", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, some[3:], "main") }},
-		{"shared", "", "huggingface_hub, shared store", false, func(home string, offline bool) error {
-			return errors.Join(v.runPython(ctx, home, offline, both...), v.runPython(ctx, home, offline, "share", repo))
-		}},
-		{"shared", "huggingface_hub, shared store", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
-		{"shared", "huggingface_hub, shared store", "softprompt, offline", true, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
-		{"softprompt", "", "softprompt", false, func(home string, offline bool) error { return v.runGo(ctx, home, offline, nil, names...) }},
-		{"softprompt", "softprompt", "huggingface_hub, snapshot_download", false, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
-		{"softprompt", "softprompt", "the same, offline", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, both...) }},
-		{"softprompt", "softprompt", "hf_hub_download, offline", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, some...) }},
-		{"softprompt", "softprompt", "scan_cache_dir", true, func(home string, offline bool) error { return v.runPython(ctx, home, offline, "scan") }},
-	} {
+	fmt.Printf("%-36s %-36s %-8s %5s %5s %9s\n", "cache filled by", "used by", "", "lists", "heads", "downloads")
+	for _, s := range v.steps() {
 		v.hub.Counts()
-		if err := step.do(v.homes[step.home], step.offline); err != nil {
-			return fmt.Errorf("%s in the cache of %s: %w", step.used, step.home, err)
+		if err := v.take(ctx, s); err != nil {
+			return fmt.Errorf("%s in the cache of %s: %w", s.used, s.home, err)
 		}
 		c := v.hub.Counts()
 		downloads := c["get"] + c["storage"]
-		filled := step.filled
-		if filled == "" {
-			filled = "nobody"
-		}
-		fmt.Printf("%-40s %-34s %6d %6d %9d\n", filled, step.used, c["list"], c["head"], downloads)
-		if step.filled != "" && downloads > 0 || step.offline && c["list"]+c["head"] > 0 {
-			return fmt.Errorf("%s in the cache of %s made requests that it should not need", step.used, step.filled)
+		where := map[bool]string{true: "offline", false: "online"}[s.offline]
+		fmt.Printf("%-36s %-36s %-8s %5d %5d %9d\n", cmp.Or(s.filled, "-"), s.used, where, c["list"], c["head"], downloads)
+		if s.filled != "" && downloads > 0 || s.offline && c["list"]+c["head"] > 0 {
+			return fmt.Errorf("%s in the cache of %s made requests that it should not need", s.used, s.filled)
 		}
 	}
 	return nil
 }
+
+func (v *visit) take(ctx context.Context, s step) error {
+	home := v.homes[s.home]
+	for _, args := range s.python {
+		if err := v.runPython(ctx, home, s.offline, args...); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.python != nil:
+		return nil
+	case s.files != nil:
+		return v.runGo(ctx, home, s.offline, s.files, "main")
+	}
+	return v.runGo(ctx, home, s.offline, nil, v.names()...)
+}
+
+// names are the revisions'.
+func (v *visit) names() []string { return slices.Sorted(maps.Keys(revisions)) }
 
 // environment is that of a program with this HF_HOME and nothing else of
 // Hugging Face's.
@@ -208,7 +228,7 @@ func (v *visit) locks(ctx context.Context) error {
 	defer cmd.Wait()
 	defer in.Close()
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
-		return fmt.Errorf("Python does not lock: %q, %w", line, err)
+		return fmt.Errorf("huggingface_hub does not lock: %q, %w", line, err)
 	}
 	v.hub.Counts()
 	short, cancel := context.WithTimeout(ctx, time.Second)
@@ -234,7 +254,7 @@ func (v *visit) locks(ctx context.Context) error {
 	go func() { theirs <- v.runPython(ctx, home, false, "files", repo, "main", weights[0]) }()
 	select {
 	case err := <-theirs:
-		return fmt.Errorf("Python did not wait for our lock: %w", err)
+		return fmt.Errorf("huggingface_hub did not wait for our lock: %w", err)
 	case <-time.After(5 * time.Second):
 	}
 	v.hub.Counts()
@@ -245,7 +265,7 @@ func (v *visit) locks(ctx context.Context) error {
 		}
 	}
 	if n := v.hub.Counts()["storage"]; n != 0 {
-		return fmt.Errorf("Python downloaded what we had: %d downloads", n)
+		return fmt.Errorf("huggingface_hub downloaded what we had: %d downloads", n)
 	}
 	_, err = fmt.Println("huggingface_hub waits while softprompt downloads a file, and then uses it")
 	return err
