@@ -132,6 +132,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(smallConfig(nil))
 	f.Add(smallConfig(map[string]any{"vocab_size": 1 << 24, "d_model": 1 << 16, "num_heads": 1 << 10, "d_kv": 1 << 12, "num_layers": 3}))
 	f.Add(smallConfig(map[string]any{"model_type": "umt5", "eos_token_id": []int{1, 2}}))
+	f.Add(smallConfig(map[string]any{"feed_forward_proj": "gated-silu", "dense_act_fn": "gelu", "is_gated_act": false}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseConfig(data)
 		if err != nil {
