@@ -1,13 +1,16 @@
 """Makes exported graphs differentiable for a tool that knows only the standard operators of ONNX.
 
 This is a second, independent way of what package exported does in Go, kept as plain as it can be: nothing is folded and
-token ids stay an input, of which only the shape is used. Each step says in a few words what it did.
+token ids stay an input, of which only the shape is used. Each step says in a few words what it did. fused.py has the
+operators that are not ONNX's own.
 """
 
 import numpy as np
 import onnx
 import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
+
+from fused import EXPANSIONS, initializers
 
 FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
 
@@ -25,10 +28,6 @@ def prepare(path, output):
     table = cut_embedding(model.graph) if output == "last_hidden_state" else None
     prune(model.graph)
     return model, steps, table
-
-
-def initializers(graph):
-    return {tensor.name: tensor for tensor in graph.initializer}
 
 
 def take_branch(model):
@@ -120,93 +119,6 @@ def expand(model):
     del graph.node[:]
     graph.node.extend(nodes)
     return "expanded " + ", ".join(sorted(done)) if done else None
-
-
-def scalar(graph, node, name, value):
-    """A constant of the node's own."""
-    full = f"{node.output[0]}/{name}"
-    graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), full))
-    return full
-
-
-def rms_norm(graph, node):
-    """x / sqrt(mean(x^2) + epsilon) * w."""
-    x, weight = node.input[:2]
-    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
-    y = node.output[0]
-    at = lambda name: f"{y}/{name}"
-    return [
-        helper.make_node("Mul", [x, x], [at("square")]),
-        helper.make_node("ReduceSum", [at("square"), axis(graph, node)], [at("sum")], keepdims=1),
-        helper.make_node("Mul", [at("sum"), share(graph, node, weight)], [at("mean")]),
-        helper.make_node("Add", [at("mean"), scalar(graph, node, "epsilon", epsilon)], [at("shifted")]),
-        helper.make_node("Sqrt", [at("shifted")], [at("root")]),
-        helper.make_node("Div", [x, at("root")], [at("normed")]),
-        helper.make_node("Mul", [at("normed"), weight], [y]),
-    ]
-
-
-def axis(graph, node):
-    name = f"{node.output[0]}/axis"
-    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), name))
-    return name
-
-
-def share(graph, node, weight):
-    """1/d, by which a sum becomes a mean."""
-    return scalar(graph, node, "share", 1 / initializers(graph)[weight].dims[0])
-
-
-def skip_rms_norm(graph, node):
-    """The norm of x + skip, which is also the fourth output."""
-    x, skip, weight = node.input[:3]
-    total = node.output[3] if len(node.output) > 3 and node.output[3] else f"{node.output[0]}/total"
-    inner = helper.make_node("SimplifiedLayerNormalization", [total, weight], [node.output[0]])
-    inner.attribute.extend(a for a in node.attribute if a.name == "epsilon")
-    return [helper.make_node("Add", [x, skip], [total]), *rms_norm(graph, inner)]
-
-
-def fast_gelu(graph, node):
-    """x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))."""
-    (x,) = [name for name in node.input if name]
-    y = node.output[0]
-    at = lambda name: f"{y}/{name}"
-    constant = lambda name, value: scalar(graph, node, name, value)
-    return [
-        helper.make_node("Mul", [x, x], [at("square")]),
-        helper.make_node("Mul", [at("square"), constant("cubic", 0.044715)], [at("scaled")]),
-        helper.make_node("Add", [at("scaled"), constant("one", 1)], [at("slope")]),
-        helper.make_node("Mul", [at("slope"), x], [at("polynomial")]),
-        helper.make_node("Mul", [at("polynomial"), constant("root", (2 / np.pi) ** 0.5)], [at("inner")]),
-        helper.make_node("Tanh", [at("inner")], [at("tanh")]),
-        helper.make_node("Add", [at("tanh"), constant("unit", 1)], [at("gate")]),
-        helper.make_node("Mul", [at("gate"), x], [at("gated")]),
-        helper.make_node("Mul", [at("gated"), constant("half", 0.5)], [y]),
-    ]
-
-
-def fused_matmul(graph, node):
-    """alpha * A * B, or its transpose."""
-    a, b = node.input
-    y = node.output[0]
-    value = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if any(value.get(name) for name in ("transA", "transBatchA", "transBatchB")):
-        raise NotImplementedError(f"FusedMatMul with {value}")
-    parts = []
-    if value.get("transB"):  # only ever of a matrix of weights here
-        parts.append(helper.make_node("Transpose", [b], [f"{y}/turned"], perm=[1, 0]))
-        b = f"{y}/turned"
-    scale = scalar(graph, node, "alpha", value.get("alpha", 1.0))
-    parts.append(helper.make_node("MatMul", [a, b], [f"{y}/product"]))
-    return [*parts, helper.make_node("Mul", [f"{y}/product", scale], [y])]
-
-
-EXPANSIONS = {
-    "FusedMatMul": fused_matmul,
-    "SimplifiedLayerNormalization": rms_norm,
-    "SkipSimplifiedLayerNormalization": skip_rms_norm,
-    "FastGelu": fast_gelu,
-}
 
 
 def cut_embedding(graph):
