@@ -1,6 +1,7 @@
 // Package models resolves a model reference to configuration, weights and
-// tokenizer. Call [Open] with `tiny` (embedded in the binary) or a folder in
-// Hugging Face's layout (config.json, weights, tokenizer):
+// tokenizer. Call [Open] with `tiny` (embedded in the binary), a folder in
+// Hugging Face's layout (config.json, weights, tokenizer) or a name on the
+// Hugging Face hub such as google/t5-base-lm-adapt, which is downloaded once:
 //
 //	m, err := models.Open(ctx, "tiny", models.Options{})
 //	defer m.Close()
