@@ -178,6 +178,21 @@ func contractCases() []contractCase {
 		}
 	}
 
+	for _, c := range []struct {
+		equation string
+		args     []arg
+	}{
+		{"ij,jk->ik", []arg{x(2, 3), x(3, 4)}},
+		{"bij, bkj", []arg{x(2, 2, 3), x(2, 4, 3)}},
+		{"ijk->j", []arg{x(2, 3, 2)}},
+		{"i,j,k->ki", []arg{x(2), x(3), x(2)}},
+		{"bhid,bhjd->bhij", []arg{x(1, 2, 2, 3), x(1, 2, 3, 3)}},
+		{"ij->", []arg{x(2, 3)}},
+		{"ij->ji", []arg{x(2, 3)}},
+	} {
+		add(contractCase{op: "Einsum", name: c.equation, args: c.args, attrs: with(s("equation", c.equation))})
+	}
+
 	// Shapes.
 	add(binary("Reshape", "", x(2, 6), ints(3, -1)), binary("Reshape", "asked", x(2, 6), asked(ints(3, -1))),
 		binary("Reshape", "copy", x(2, 3, 4), ints(0, -1)),
@@ -217,6 +232,13 @@ func contractCases() []contractCase {
 	}
 	for _, mode := range []string{"edge", "reflect", "wrap"} {
 		add(contractCase{op: "Pad", name: mode, args: []arg{x(2, 4), ints(0, 1, 1, 2)}, attrs: with(s("mode", mode)), opset: 19})
+	}
+	angles, turns := arg{Tensor: onnx.Doubles("", []int64{4, 2}, []float64{1, 0.9, 0.5, 0.8, -0.4, 0.7, -0.9, 0.6}), fixed: true}, fixed(x(4, 2))
+	for _, interleaved := range []int64{0, 1} {
+		name, attrs := fmt.Sprint("interleaved ", interleaved), with(i("interleaved", interleaved))
+		places := longs([]int64{1, 3}, 0, 3, 1)
+		add(contractCase{op: "RotaryEmbedding", name: name, args: []arg{x(1, 2, 3, 4), angles, turns, places}, attrs: attrs, opset: 23, single: true},
+			contractCase{op: "com.microsoft.RotaryEmbedding", name: name, args: []arg{x(1, 2, 3, 4), places, angles, turns}, attrs: attrs, single: true})
 	}
 	add(contractCase{op: "Compress", args: []arg{x(3, 2), bools([]int64{3}, 1, 0, 1)}, attrs: with(i("axis", 0))},
 		contractCase{op: "Compress", name: "of all elements", args: []arg{x(2, 2), bools([]int64{3}, 0, 1, 1)}},
@@ -331,6 +353,17 @@ func contractCases() []contractCase {
 	standard("float mask", []arg{x(1, 2, 2, 3), x(1, 2, 3, 3), x(1, 2, 3, 2), x(2, 2, 3)}, f("scale", 0.5))
 	standard("causal", []arg{x(1, 2, 3, 2), x(1, 2, 3, 2), x(1, 2, 3, 2)}, i("is_causal", 1), f("scale", 0.5))
 	standard("3-D", []arg{x(1, 2, 6), x(1, 3, 6), x(1, 3, 4)}, i("q_num_heads", 2), i("kv_num_heads", 2), f("scale", 0.5))
+	standard("soft cap", []arg{x(1, 2, 2, 3), x(1, 2, 3, 3), x(1, 2, 3, 2)}, f("scale", 1), f("softcap", 1.5))
+	standard("shared heads", []arg{x(1, 4, 2, 3), x(1, 2, 3, 3), x(1, 2, 3, 2)}, f("scale", 1))
+	standard("one head for all, 3-D", []arg{x(2, 2, 6), x(2, 3, 2), x(2, 3, 3)}, i("q_num_heads", 3), i("kv_num_heads", 1), f("scale", 1))
+	past := []arg{x(1, 2, 2, 3), x(1, 2, 2, 3), x(1, 2, 2, 2), none, x(1, 2, 3, 3), x(1, 2, 3, 2)}
+	standard("past", past, f("scale", 1), i("is_causal", 1))
+	cases[len(cases)-1].outs = 3
+	for mode := range int64(4) {
+		standard(fmt.Sprint("scores, mode ", mode), []arg{x(1, 2, 2, 3), x(1, 2, 3, 3), x(1, 2, 3, 2), x(2, 3)}, f("scale", 1), f("softcap", 2), i("qk_matmul_output_mode", mode))
+		c := &cases[len(cases)-1]
+		c.outs, c.omit, c.floats = 4, []int{1, 2}, []int{0, 3}
+	}
 	many := func(name string, args []arg, attrs ...onnx.Attr) {
 		add(contractCase{op: "com.microsoft.MultiHeadAttention", name: name, args: args, attrs: append(attrs, i("num_heads", 2)), single: true, ranked: true})
 	}
@@ -343,9 +376,9 @@ func contractCases() []contractCase {
 	packed := func(name string, args []arg, attrs ...onnx.Attr) {
 		add(contractCase{op: "com.microsoft.Attention", name: name, args: args, attrs: append(attrs, i("num_heads", 2)), single: true, ranked: true})
 	}
-	packed("", []arg{x(1, 3, 4), x(4, 12), x(12)}, f("scale", 1))
-	packed("bias and mask", []arg{x(1, 3, 4), x(4, 12), x(12), padding, none, x(1, 2, 3, 3)}, f("scale", 1), f("mask_filter_value", -5))
-	packed("sizes, causal", []arg{x(1, 3, 4), x(4, 14), x(14)}, is("qkv_hidden_sizes", 4, 4, 6), f("scale", 0.5), i("unidirectional", 1))
+	packed("", []arg{x(1, 3, 4), x(4, 12), x(12)}, f("scale", 0.2))
+	packed("bias and mask", []arg{x(1, 3, 4), x(4, 12), x(12), padding, none, x(1, 2, 3, 3)}, f("scale", 0.2), f("mask_filter_value", -5))
+	packed("sizes, causal", []arg{x(1, 3, 4), x(4, 14), x(14)}, is("qkv_hidden_sizes", 4, 4, 6), f("scale", 0.2), i("unidirectional", 1))
 	return cases
 }
 

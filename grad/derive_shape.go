@@ -189,6 +189,11 @@ func (c *call) blocks(back string) string {
 	return c.Op(back, []string{c.g}, onnx.IntAttr("blocksize", c.node.Int("blocksize", 1)))
 }
 
+// rotateBack turns g by the opposite angles: the sines have the other sign.
+func (c *call) rotateBack(rest ...string) string {
+	return c.Op(opName(c.node), append([]string{c.g}, rest...), c.node.Attrs...)
+}
+
 // pad cuts off what was added; a negative pad, which cut something off, adds
 // zeros.
 func pad(c *call) string {

@@ -10,9 +10,8 @@ import (
 // TestUncoveredForms: forms of known operators that have no derivative here
 // are errors that say which, never wrong numbers.
 func TestUncoveredForms(t *testing.T) {
-	i, f, s := onnx.IntAttr, onnx.FloatAttr, onnx.StringAttr
+	i, s := onnx.IntAttr, onnx.StringAttr
 	type attrs = []onnx.Attr
-	qkv := []string{"q", "q", "q"}
 	for _, tc := range []struct {
 		op     string
 		inputs []string
@@ -25,10 +24,10 @@ func TestUncoveredForms(t *testing.T) {
 		{"ScatterND", []string{"x", "at", "pair"}, attrs{s("reduction", "max")}, 1, `reduction "max"`},
 		{"com.microsoft.FusedMatMul", []string{"x", "x"}, attrs{i("transBatchA", 1)}, 1, "transBatchA"},
 		{"OneHot", []string{"at", "two", "pair"}, nil, 1, "no derivative"},
-		{"Attention", qkv, attrs{f("softcap", 2)}, 1, "softcap"},
-		{"Attention", append(qkv, "", "q", "q"), nil, 1, "the past"},
-		{"Attention", []string{"q", "k", "k"}, nil, 1, "heads shared"},
-		{"Attention", qkv, nil, 2, "output 1"},
+		{"Attention", []string{"q", "k3", "k3"}, nil, 1, "4 heads of queries and 3 of keys"},
+		{"Attention", []string{"q", "q", "q", "", "", "", "lengths"}, nil, 1, "nonpad_kv_seqlen"},
+		{"com.microsoft.Attention", []string{"x3", "w3", "", "", "q"}, attrs{i("num_heads", 2)}, 1, "the past"},
+		{"com.microsoft.Attention", []string{"x3", "w3"}, attrs{i("num_heads", 2), i("do_rotary", 1)}, 1, "rotary"},
 		{"com.microsoft.MultiHeadAttention", []string{"x3"}, attrs{i("num_heads", 2)}, 1, "packed"},
 		{"com.microsoft.MultiHeadAttention", []string{"x3", "x3", "x3", "", "", "", "q", "q"}, attrs{i("num_heads", 2)}, 1, "the past"},
 		{"com.microsoft.MultiHeadAttention", []string{"x3", "x3", "x3", "", "lengths"}, attrs{i("num_heads", 2)}, 1, "mask of rank 1"},
@@ -40,7 +39,8 @@ func TestUncoveredForms(t *testing.T) {
 		fixed("x", onnx.Float32, 2, 2)
 		fixed("x3", onnx.Float32, 1, 2, 4)
 		fixed("q", onnx.Float32, 1, 4, 2, 3)
-		fixed("k", onnx.Float32, 1, 2, 2, 3)
+		fixed("k3", onnx.Float32, 1, 3, 2, 3)
+		fixed("w3", onnx.Float32, 4, 12)
 		fixed("pair", onnx.Float32, 2)
 		fixed("at", onnx.Int64, 2, 2)
 		fixed("lengths", onnx.Int32, 1)
@@ -51,7 +51,7 @@ func TestUncoveredForms(t *testing.T) {
 		if err := b.Err(); err != nil {
 			t.Fatalf("%s: %v", tc.op, err)
 		}
-		_, err := Reverse(b.Model, loss, []string{"x", "x3", "q", "k", "pair"})
+		_, err := Reverse(b.Model, loss, []string{"x", "x3", "q", "k3", "pair"})
 		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "on the way") {
 			t.Errorf("%s %v: error %v, want one about %q and the way", tc.op, tc.attrs, err, tc.want)
 		}
