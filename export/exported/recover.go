@@ -193,14 +193,17 @@ func (r *Recovery) collect(enc, dec *walk) {
 func (r *Recovery) note(w *walk) {
 	agree, silent := 0, 0
 	var against []string
-	kinds := map[string]int{}
+	kinds, readers := map[string]int{}, map[*onnx.Tensor]int{}
+	for _, s := range w.weights {
+		readers[s.tensor]++
+	}
 	for _, name := range sortedKeys(w.weights) {
 		s := w.weights[name]
-		switch said := saidName(s); {
+		switch said := saidName(s, readers[s.tensor] == 1); {
 		case said == "":
 			silent++
-		case strings.HasSuffix(name, said):
-			agree++
+		case strings.HasSuffix(name, said), said == headWeight && name == sharedWeight, said == sharedWeight && name == headWeight:
+			agree++ // a tied weight goes by either name
 		default:
 			against = append(against, fmt.Sprintf("%s, found as %s", s.node, name))
 		}
@@ -228,9 +231,14 @@ func (r *Recovery) note(w *walk) {
 var scope = regexp.MustCompile(`block\.\d+\.layer\.\d+\.(?:(?:SelfAttention|EncDecAttention|DenseReluDense)\.(?:q|k|v|o|wi|wi_0|wi_1|wo|relative_attention_bias)|layer_norm)(?:\.|$)|final_layer_norm|lm_head|embed_tokens|shared`)
 
 // saidName returns the end of the weight's name as the node's name says it, or
-// "". A constant's own name counts less, as writers join equal constants.
-func saidName(s *source) string {
-	for _, name := range []string{s.node, s.tensor.Name} {
+// "". A constant's own name says less: writers join equal constants, and then
+// it is that of one of many.
+func saidName(s *source, alone bool) string {
+	names := []string{s.node}
+	if alone {
+		names = append(names, s.tensor.Name)
+	}
+	for _, name := range names {
 		said := scope.FindString(strings.ReplaceAll(name, "/", "."))
 		switch said = strings.TrimSuffix(said, "."); said {
 		case "":

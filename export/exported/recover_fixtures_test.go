@@ -17,12 +17,20 @@ import (
 	"softprompt/onnx/ort/orttest"
 )
 
-// exportedFixture is one folder of testdata/exported, as its manifest.json has it.
+// exportedFixture is an exported model: one of testdata/exported, as its
+// manifest.json has it, or of our own testdata.
 type exportedFixture struct {
 	Name, Arch, Precision string
+	dir                   string
 }
 
 const fixtureDir = "../testdata/exported"
+
+// ours are those that PyTorch's exporters wrote without Optimum.
+var ours = []exportedFixture{
+	{"torchscript-sdpa", "t5-v1_1", "fp32", "testdata/torchscript-sdpa"},
+	{"dynamo", "t5", "fp32", "testdata/dynamo"},
+}
 
 func eachFixture(t *testing.T, test func(t *testing.T, f exportedFixture)) {
 	data, err := os.ReadFile(filepath.Join(fixtureDir, "manifest.json"))
@@ -36,7 +44,10 @@ func eachFixture(t *testing.T, test func(t *testing.T, f exportedFixture)) {
 	if len(list) == 0 {
 		t.Fatal("the manifest is empty")
 	}
-	for _, f := range list {
+	for i := range list {
+		list[i].dir = filepath.Join(fixtureDir, list[i].Name)
+	}
+	for _, f := range append(list, ours...) {
 		t.Run(f.Name, func(t *testing.T) { test(t, f) })
 	}
 }
@@ -67,7 +78,7 @@ func recovered(t testing.TB, m *models.Model) *Recovery {
 // ONNX Runtime does where it was quantised.
 func TestRecoverFixtures(t *testing.T) {
 	eachFixture(t, func(t *testing.T, f exportedFixture) {
-		m := openFolder(t, filepath.Join(fixtureDir, f.Name))
+		m := openFolder(t, f.dir)
 		original := openFolder(t, filepath.Join("../testdata/arch", f.Arch))
 		r := recovered(t, m)
 		for _, n := range r.Notes {
@@ -213,7 +224,7 @@ func (r *Recovery) byRuntime(t *testing.T) map[string][]float32 {
 // and node of a graph is called something else.
 func TestRecoverIgnoresNames(t *testing.T) {
 	eachFixture(t, func(t *testing.T, f exportedFixture) {
-		m := openFolder(t, filepath.Join(fixtureDir, f.Name))
+		m := openFolder(t, f.dir)
 		a := recovered(t, m)
 		x := &T5{}
 		t.Cleanup(func() { x.Close() })
