@@ -20,8 +20,8 @@ const weightsFile = "weights.safetensors"
 
 // WriteFolder writes graphs of one model to a folder that needs nothing
 // outside it: <graph>.onnx for each, one copy of the weights that they share,
-// and the model's config.json and tokenizer.json. Each file is there whole or
-// not at all, the weights before the graphs that refer to them.
+// and the model's config.json and tokenizer. Each file is there whole or not at
+// all, the weights before the graphs that refer to them.
 func WriteFolder(ctx context.Context, dir string, m *models.Model, graphs ...*onnx.Model) error {
 	if err := writeFolder(ctx, dir, m, graphs); err != nil {
 		return fmt.Errorf("exporting to %s: %w", dir, err)
@@ -42,8 +42,19 @@ func writeFolder(ctx context.Context, dir string, m *models.Model, graphs []*onn
 			return err
 		}
 	}
-	for _, name := range []string{"config.json", "tokenizer.json"} {
-		if err := copyFile(ctx, filepath.Join(m.Dir, name), filepath.Join(dir, name)); err != nil {
+	if err := copyFile(ctx, filepath.Join(m.Dir, "config.json"), filepath.Join(dir, "config.json")); err != nil {
+		return err
+	}
+	tok, err := m.Tokenizer()
+	if err != nil {
+		return err
+	}
+	files, err := tok.Files()
+	if err != nil {
+		return err
+	}
+	for name, data := range files {
+		if err := atomicfile.Write(filepath.Join(dir, name), data); err != nil {
 			return err
 		}
 	}
@@ -59,8 +70,8 @@ func writeFolder(ctx context.Context, dir string, m *models.Model, graphs []*onn
 }
 
 // weightFiles returns the files that the graphs' weights lie in, with the
-// names that their copies get: weights.safetensors if it is one, else their
-// own.
+// names that their copies get: weights.safetensors if it is one checkpoint,
+// else their own.
 func weightFiles(graphs []*onnx.Model) (map[string]string, error) {
 	names := map[string]string{}
 	for _, g := range graphs {

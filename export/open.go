@@ -103,7 +103,7 @@ func (m *Model) adopt(ctx context.Context, found *exported.Recovery, cache strin
 	for _, name := range m.Files.Weights {
 		files = append(files, filepath.Join(m.Dir, filepath.FromSlash(name)))
 	}
-	ck, err := found.Checkpoint(ctx, filepath.Join(cache, "recovered"), m.Name, files, log)
+	ck, err := found.Checkpoint(ctx, filepath.Join(cache, "recovered"), filepath.Base(m.Name), files, log)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func ChooseFiles(names []string) (Files, error) {
 	var f Files
 	has := func(name string) bool { return slices.Contains(names, name) }
 	for _, name := range besideWeights {
-		if has(name) {
+		if has(name) && !(name == "spiece.model" && has("tokenizer.json")) { // what would be made from it
 			f.Others = append(f.Others, name)
 		}
 	}

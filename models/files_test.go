@@ -19,7 +19,7 @@ func TestChooseFiles(t *testing.T) {
 	}{
 		{
 			"google-t5/t5-small", "config.json flax_model.msgpack generation_config.json model.safetensors onnx/decoder_model.onnx onnx/encoder_model.onnx pytorch_model.bin rust_model.ot spiece.model tf_model.h5 tokenizer.json tokenizer_config.json",
-			Safetensors, "model.safetensors", "config.json tokenizer.json tokenizer_config.json spiece.model",
+			Safetensors, "model.safetensors", "config.json tokenizer.json tokenizer_config.json",
 		},
 		{
 			"google/t5-v1_1-base", ".gitattributes README.md config.json flax_model.msgpack generation_config.json pytorch_model.bin special_tokens_map.json spiece.model tf_model.h5 tokenizer_config.json",

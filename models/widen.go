@@ -46,7 +46,7 @@ func (m *Model) Float32File(ctx context.Context) (*Checkpoint, error) {
 	}
 	key := contentKey(weights)
 	dir := filepath.Join(m.cache, "float32")
-	path := filepath.Join(dir, fmt.Sprintf("%s-%s.safetensors", m.Name, key[:16]))
+	path := filepath.Join(dir, fmt.Sprintf("%s-%s.safetensors", filepath.Base(m.Name), key[:16]))
 	if wide, err := openWide(path, key, weights); err == nil {
 		m.wide = wide
 		return wide, nil

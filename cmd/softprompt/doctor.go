@@ -77,7 +77,7 @@ func (c *doctorCmd) check(ctx context.Context, ui *tui, report func(name, format
 		return err
 	}
 	report("cache", "%s", cache)
-	m, err := export.Open(ctx, "tiny", models.Options{Log: ui.log})
+	m, err := export.Open(ctx, "tiny", ui.opening())
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,9 @@ import (
 // exportCmd writes ONNX graphs.
 type exportCmd struct {
 	From    string   `arg:"" name:"model|dir" help:"A model, or a run folder or prompt file: its model, with the prompt built into score, encode and decode."`
-	Out     string   `required:"" placeholder:"DIR" help:"Folder to write to."`
+	Out     string   `placeholder:"DIR" help:"Folder to write to."`
+	Explain bool     `help:"Say what the graphs are made from, and why. Without --out, that is all."`
+	Route   string   `placeholder:"WAY" enum:"auto,graph" default:"auto" help:"Of an exported ONNX model: auto recovers its weights where that can be done; graph takes its graphs as they stand. (${default})"`
 	Graph   []string `enum:"train,score,encode,decode" default:"train,score,encode,decode" placeholder:"NAMES" help:"Which graphs. (${default})"`
 	Inputs  string   `placeholder:"KIND" enum:"ids,embeds" default:"ids" help:"Whether the graphs take input_ids, or the embedded input of a caller who places the prompt: ids or embeds. (${default})"`
 	Ops     string   `placeholder:"KIND" enum:"fused,standard" default:"fused" help:"ONNX Runtime's fused operators, or those of the ONNX standard alone: fused or standard. (${default})"`
@@ -33,6 +35,8 @@ func (exportCmd) Help() string {
 tokenizer.json. The folder needs nothing outside it.
 
     softprompt export tiny --out onnx/tiny
+    softprompt export google/flan-t5-small --graph train,score --out onnx/flan
+    softprompt export ./by-optimum --explain
     softprompt export runs/sst2 --graph score,encode,decode --out onnx/sst2
     softprompt export ./my-t5 --graph train --inputs embeds --ops standard --out onnx/mine`
 }
@@ -42,8 +46,16 @@ var graphs = map[string]func(export.Spec) (*onnx.Model, error){
 	"train": export.Train, "score": export.Score, "encode": export.Encode, "decode": export.Decode,
 }
 
+// routes has the ways to open a model.
+var routes = map[string]func(context.Context, string, models.Options) (*export.Model, error){
+	"auto": export.Open, "graph": export.OpenGraphs,
+}
+
 // Run exports.
 func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
+	if c.Out == "" && !c.Explain {
+		return usagef("--out is missing: the folder to write to")
+	}
 	ref, baked, err := c.source()
 	if err != nil {
 		return err
@@ -51,11 +63,16 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 	if baked != nil && c.Inputs == "embeds" {
 		return usagef("--inputs embeds leaves the prompt to the caller: give the model in place of the prompt")
 	}
-	m, err := export.Open(ctx, ref, models.Options{Log: ui.log})
+	m, err := routes[c.Route](ctx, ref, ui.opening())
 	if err != nil {
 		return err
 	}
 	defer m.Close()
+	if c.Explain && (c.Out == "" || !ui.json) {
+		if err := ui.explain(m.Explain()); err != nil || c.Out == "" {
+			return err
+		}
+	}
 	method := c.Method
 	if baked != nil {
 		tok, err := m.Tokenizer()
@@ -101,7 +118,22 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 			return err
 		}
 	}
-	return ui.showGraphs(c.Out, made)
+	var explain []string
+	if c.Explain {
+		explain = m.Explain()
+	}
+	return ui.showGraphs(c.Out, made, explain)
+}
+
+// explain prints how a model was opened.
+func (ui *tui) explain(lines []string) error {
+	if ui.json {
+		return ui.emit(map[string][]string{"explain": lines})
+	}
+	for _, l := range lines {
+		ui.printf("%s\n", l)
+	}
+	return nil
 }
 
 // source finds out what is to be exported: a model, or a prompt and its model.
@@ -131,8 +163,8 @@ type signature struct {
 	Outputs []string `json:"outputs"`
 }
 
-// showGraphs prints what was written.
-func (ui *tui) showGraphs(dir string, made []*onnx.Model) error {
+// showGraphs prints what was written; explain is for JSON alone.
+func (ui *tui) showGraphs(dir string, made []*onnx.Model, explain []string) error {
 	var out []signature
 	for _, m := range made {
 		s := signature{File: filepath.Join(dir, m.Graph.Name+".onnx")}
@@ -144,7 +176,10 @@ func (ui *tui) showGraphs(dir string, made []*onnx.Model) error {
 		}
 		out = append(out, s)
 	}
-	if ui.json {
+	switch {
+	case ui.json && explain != nil:
+		return ui.emit(map[string]any{"explain": explain, "graphs": out})
+	case ui.json:
 		return ui.emit(out)
 	}
 	for _, s := range out {

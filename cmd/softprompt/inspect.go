@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"softprompt/export"
-	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/prompt"
 	"softprompt/prompt/tune"
@@ -97,7 +96,7 @@ func (c *inspectCmd) words(ctx context.Context, ui *tui, p *prompt.Prompt, rows 
 			return err
 		}
 	}
-	m, err := export.Open(ctx, ref, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, ref, ui.opening())
 	if err != nil {
 		return err
 	}

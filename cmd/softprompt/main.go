@@ -89,7 +89,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer stop()
 	call.Bind(ui)
 	call.BindTo(ctx, (*context.Context)(nil))
-	if err := call.Run(); err != nil {
+	err = call.Run()
+	ui.downloads.close()
+	if err != nil {
 		return ui.fail(err)
 	}
 	return exitOK

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"softprompt/models"
+	"softprompt/models/hub/hubtest"
 	"softprompt/onnx/ort/orttest"
 	"softprompt/tasks"
 )
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 //	$SMALL        a file of settings for a run of a second on it
 //	$TINY         the folder of the embedded model
 //	$OLD_RUNTIME  an ONNX Runtime of 2021, as far as its version goes
+//	$EXPORTED     a folder of exported ONNX models, each in a folder
+//	$HOSTILE      a folder of files that are no weights, or worse
+//	$HF_ENDPOINT  a hub, with the models that newHub puts there
+//	$HF_HOME      a cache of the script's own
 //
 // and have the commands of commands_test.go.
 func TestScript(t *testing.T) {
@@ -40,14 +45,54 @@ func TestScript(t *testing.T) {
 	if err := os.WriteFile(small, []byte(smallSettings(data)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	vars := append(home.env, "DATA="+data, "SMALL="+small, "TINY="+home.tiny, "OLD_RUNTIME="+oldRuntime(t))
+	exported := absolute(t, "../../export/testdata/exported")
+	h := newHub(t, home.tiny, exported)
+	vars := append(home.env, "DATA="+data, "SMALL="+small, "TINY="+home.tiny, "OLD_RUNTIME="+oldRuntime(t),
+		"EXPORTED="+exported, "HOSTILE="+absolute(t, "../../models/testdata/hostile"), "HF_ENDPOINT="+h.URL)
 	testscript.Run(t, testscript.Params{
-		Dir:   filepath.Join("testdata", "script"),
-		Setup: func(e *testscript.Env) error { e.Vars = append(e.Vars, vars...); return nil },
-		Cmds:  commands,
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(append(e.Vars, vars...), "HF_HOME="+filepath.Join(e.WorkDir, "hf"))
+			return nil
+		},
+		Cmds: commands,
 
 		UpdateScripts: *update,
 	})
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(filepath.FromSlash(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
+
+// newHub starts a hub with
+//
+//	acme/tiny       the embedded model
+//	acme/onnx       a ByT5 that is exported ONNX alone
+//	acme/gated      a model whose licence must be accepted: with the token "yes"
+//	acme/changed    one whose weights are not what the hub says
+//	acme/bert       another architecture
+func newHub(t *testing.T, tiny, exported string) *hubtest.Hub {
+	t.Helper()
+	h := hubtest.New()
+	t.Cleanup(h.Close)
+	for repo, dir := range map[string]string{
+		"acme/tiny": tiny, "acme/onnx": filepath.Join(exported, "byt5"),
+		"acme/gated": tiny, "acme/changed": tiny,
+	} {
+		if _, err := h.AddDir(repo, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Add("acme/bert", map[string]string{"config.json": `{"model_type": "bert"}`, "model.safetensors": "\x02\x00\x00\x00\x00\x00\x00\x00{}"})
+	h.Gate("acme/gated", "yes")
+	h.Break("storage", "acme/changed", -1, hubtest.Corrupt)
+	return h
 }
 
 // home is what programs of a test share.

@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"softprompt/export"
-	"softprompt/models"
 )
 
 // modelsCmd shows models.
 type modelsCmd struct {
-	List modelsListCmd `cmd:"" default:"1" help:"List the models at hand."`
-	Show modelsShowCmd `cmd:"" help:"Show a model's sizes."`
+	List modelsListCmd `cmd:"" default:"withargs" help:"List the models, and what of them is on this machine."`
+	Show modelsShowCmd `cmd:"" help:"Show a model's sizes and how its files are read."`
+	Pull modelsPullCmd `cmd:"" help:"Download models."`
 }
 
 // model is the JSON form of a model.
@@ -39,7 +39,7 @@ type model struct {
 
 // describe opens a model and reads off its sizes.
 func describe(ctx context.Context, ui *tui, ref string) (model, error) {
-	m, err := export.Open(ctx, ref, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, ref, ui.opening())
 	if err != nil {
 		return model{}, err
 	}
@@ -62,37 +62,15 @@ func describe(ctx context.Context, ui *tui, ref string) (model, error) {
 	}, nil
 }
 
-type modelsListCmd struct{}
-
-// Run lists.
-func (modelsListCmd) Run(ctx context.Context, ui *tui) error {
-	cache, err := models.CacheDir()
-	if err != nil {
-		return err
-	}
-	tiny, err := describe(ctx, ui, "tiny")
-	if err != nil {
-		return err
-	}
-	if ui.json {
-		return ui.emit(map[string]any{"cache": cache, "models": []model{tiny}})
-	}
-	ui.table(
-		cells("model", "parameters", "d_model", "layers", "vocabulary", ""),
-		cells(tiny.Name, count(tiny.Parameters), tiny.DModel, fmt.Sprintf("%d+%d", tiny.Layers, tiny.DecoderLayers), count(int64(tiny.Vocabulary)), "a small T5 v1.1, embedded in softprompt"),
-	)
-	ui.printf("\nany folder with config.json, model.safetensors and tokenizer.json of a T5 is a model too\ncache: %s\n", cache)
-	return nil
-}
-
 type modelsShowCmd struct {
-	Ref string `arg:"" name:"model" help:"tiny, or a folder."`
+	Ref string `arg:"" name:"model" help:"tiny, a folder, or a name on the hub."`
 }
 
 // Help has the examples.
 func (modelsShowCmd) Help() string {
 	return `
     softprompt models show tiny
+    softprompt models show google/flan-t5-small
     softprompt models show ./my-t5 --json`
 }
 

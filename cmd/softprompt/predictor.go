@@ -38,6 +38,6 @@ func (f promptFlags) open(ctx context.Context, ui *tui) (*tune.Predictor, error)
 	}
 	return tune.NewPredictor(ctx, rt, f.Dir, tune.PredictOptions{
 		Model: f.Model, Task: f.Task, Template: f.Template, Verbalizer: f.Verbalizer,
-		Device: device, Threads: f.Threads, Log: ui.log,
+		Device: device, Threads: f.Threads, Open: ui.opening(),
 	})
 }

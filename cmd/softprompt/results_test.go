@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"softprompt/models"
 	"softprompt/prompt"
 	"softprompt/prompt/tune"
 	"softprompt/tasks"
@@ -229,15 +230,24 @@ func TestListings(t *testing.T) {
 		t.Errorf("task %+v", none)
 	}
 
-	var all struct {
-		Cache  string
-		Models []model
-	}
-	result(t, &all, "models")
 	var tiny model
 	result(t, &tiny, "models", "show", "tiny")
-	if len(all.Models) != 1 || all.Models[0] != tiny || all.Cache != os.Getenv("SOFTPROMPT_CACHE") {
-		t.Errorf("models %+v, tiny %+v", all, tiny)
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	for _, args := range [][]string{{"models"}, {"models", "list", "--cached"}} {
+		var all struct {
+			Cache  string
+			Hub    string `json:"hub_cache"`
+			Models []listed
+		}
+		result(t, &all, args...)
+		want := 1
+		if len(args) == 1 {
+			want += len(models.KnownModels())
+		}
+		first := listed{Name: "tiny", Parameters: tiny.Parameters, Bytes: 4 * tiny.Parameters, Embedded: true}
+		if len(all.Models) != want || all.Models[0] != first || all.Cache != os.Getenv("SOFTPROMPT_CACHE") || all.Hub != os.Getenv("HF_HUB_CACHE") {
+			t.Errorf("%v: %d models, want %d: %+v", args, len(all.Models), want, all)
+		}
 	}
 	var folder model
 	result(t, &folder, "models", "show", tiny.Folder)

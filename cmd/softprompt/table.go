@@ -44,13 +44,13 @@ func (ui *tui) numbers(rows ...[]string) {
 	}
 }
 
-// cells joins the cells of a row.
+// cells joins the cells of a row; empty ones at its end are left out.
 func cells(values ...any) string {
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = fmt.Sprint(v)
 	}
-	return strings.Join(out, "\t")
+	return strings.TrimRight(strings.Join(out, "\t"), "\t")
 }
 
 // count writes a number in groups of three digits.
@@ -60,6 +60,14 @@ func count(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// millions writes a number of parameters as people say it.
+func millions(n int64) string {
+	if n >= 1e9 {
+		return fmt.Sprintf("%.1f billion", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%.0f million", float64(n)/1e6)
 }
 
 // sizeText writes a size in the unit that suits it.

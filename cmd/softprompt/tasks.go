@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"softprompt/export"
-	"softprompt/models"
 	"softprompt/tasks"
 )
 
@@ -87,7 +86,7 @@ func (c *tasksShowCmd) Run(ctx context.Context, ui *tui) error {
 	if err != nil {
 		return err
 	}
-	m, err := export.Open(ctx, c.Model, models.Options{Log: ui.log})
+	m, err := export.Open(ctx, c.Model, ui.opening())
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 	ui.note("tuning %d vectors for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
 		s.Length, s.Model, s.Task, s.Steps, s.Device, threads, rt.Version())
 	report, done := ui.progress()
-	result, err := run(rt, tune.Options{Out: dir, Report: report, Log: ui.log, Version: programVersion()})
+	result, err := run(rt, tune.Options{Out: dir, Report: report, Log: ui.log, Open: ui.opening(), Version: programVersion()})
 	done()
 	if err != nil {
 		return resumable(err, dir)
@@ -172,7 +172,7 @@ func (c *trainCmd) plan(ctx context.Context, ui *tui, s tune.Settings) error {
 	if err != nil {
 		return err
 	}
-	p, err := tune.NewPlan(ctx, rt, s, tune.Options{Log: ui.log})
+	p, err := tune.NewPlan(ctx, rt, s, tune.Options{Log: ui.log, Open: ui.opening()})
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,15 @@ type tui struct {
 	log    *slog.Logger
 	json   bool
 	quiet  bool
+
+	downloads *downloads
 }
 
 func newTUI(stdin io.Reader, stdout, stderr io.Writer) *tui {
 	con := &console{w: stderr}
-	return &tui{stdin: stdin, stdout: stdout, stderr: con, log: slog.New(&warnings{to: con})}
+	ui := &tui{stdin: stdin, stdout: stdout, stderr: con, log: slog.New(&warnings{to: con})}
+	ui.downloads = &downloads{ui: ui, files: map[string]*download{}}
+	return ui
 }
 
 // set takes over the flags that all commands share.

@@ -3,7 +3,6 @@ package tune
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"path/filepath"
 
@@ -34,8 +33,7 @@ type PredictOptions struct {
 	Verbalizer string
 	Device     ort.Device
 	Threads    int
-	Cache      string
-	Log        *slog.Logger
+	Open       models.Options // how the model is opened
 }
 
 // NewPredictor loads a prompt, as prompt.LoadFile finds it, with its model. A
@@ -55,7 +53,7 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 			return nil, err
 		}
 	}
-	m, err := export.Open(ctx, ref, models.Options{CacheDir: opts.Cache, Log: opts.Log})
+	m, err := export.Open(ctx, ref, opts.Open)
 	if err != nil {
 		return nil, err
 	}
@@ -89,19 +87,24 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 
 // ModelOf returns the reference of the model that a prompt in a file or folder
 // is for: what the run that it lies in was started with, else the name that
-// its file gives, which is a reference for embedded models only.
+// its file gives, which says nothing of a model that was a folder. A model of
+// the hub is named with its commit, as others may have followed.
 func ModelOf(path string, p *prompt.Prompt) (string, error) {
 	dir := path
 	if filepath.Base(path) == PromptFile {
 		dir = filepath.Dir(path)
 	}
+	m := p.Meta
+	if len(m.Revision) == 40 { // hexadecimal digits of a commit
+		return m.BaseModel + "@" + m.Revision, nil
+	}
 	if s, err := ReadSettings(dir); err == nil {
 		return s.Model, nil
 	}
-	if p.Meta.BaseModel == "" {
+	if m.BaseModel == "" {
 		return "", hint.Wrap(fmt.Errorf("prompt %s does not say which model it is for", path), "name it with --model")
 	}
-	return p.Meta.BaseModel, nil
+	return m.BaseModel, nil
 }
 
 // promptTask returns the task that a prompt answers, with its template and

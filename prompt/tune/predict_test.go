@@ -22,14 +22,14 @@ func tunedRun(t *testing.T) (string, Settings) {
 	s := smallRun(t)
 	s.Steps = 4
 	dir := filepath.Join(t.TempDir(), "run")
-	if _, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: dir, Cache: cache()}); err != nil {
+	if _, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	return dir, s
 }
 
 func options() PredictOptions {
-	return PredictOptions{Device: ort.Device{Kind: "cpu"}, Cache: cache()}
+	return PredictOptions{Device: ort.Device{Kind: "cpu"}, Open: models.Options{CacheDir: cache()}}
 }
 
 // TestPredictor puts a run's prompt to use: it ranks, writes and scores, and
@@ -154,11 +154,11 @@ func TestReplay(t *testing.T) {
 	ctx, rt := context.Background(), orttest.Runtime(t)
 	s := smallRun(t)
 	path := filepath.Join(t.TempDir(), "replay.safetensors")
-	if err := WriteReplay(ctx, rt, s, path, Options{Cache: cache()}); err == nil {
+	if err := WriteReplay(ctx, rt, s, path, Options{Open: models.Options{CacheDir: cache()}}); err == nil {
 		t.Error("a replay of adafactor with dropout was written")
 	}
 	s.Optimizer, s.Dropout, s.ZLoss, s.Loss, s.WeightDecay = "adamw", 0, 0, "mean", 0.01
-	if err := WriteReplay(ctx, rt, s, path, Options{Cache: cache()}); err != nil {
+	if err := WriteReplay(ctx, rt, s, path, Options{Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	ck, err := models.OpenSafetensors(path)

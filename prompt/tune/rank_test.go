@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"softprompt/models"
 	"softprompt/onnx/ort/orttest"
 	"softprompt/tasks"
 )
@@ -81,7 +82,7 @@ func TestChoiceAgreesWithScores(t *testing.T) {
 func TestTrainOnChoices(t *testing.T) {
 	s := smallRun(t)
 	s.Loss, s.Dropout = "labels", 0.1
-	res, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: filepath.Join(t.TempDir(), "run"), Cache: cache()})
+	res, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: filepath.Join(t.TempDir(), "run"), Open: models.Options{CacheDir: cache()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"softprompt/models"
 	"softprompt/onnx/ort/orttest"
 	"softprompt/prompt"
 )
@@ -20,7 +21,7 @@ func TestRestart(t *testing.T) {
 	s := smallRun(t)
 	s.Steps = 2
 	whole := filepath.Join(t.TempDir(), "whole")
-	if _, err := Train(ctx, rt, s, Options{Out: whole, Cache: cache()}); err != nil {
+	if _, err := Train(ctx, rt, s, Options{Out: whole, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	want := readAll(t, whole)
@@ -45,7 +46,7 @@ func TestRestart(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			opts := Options{Out: dir, Cache: cache()}
+			opts := Options{Out: dir, Open: models.Options{CacheDir: cache()}}
 			var err error
 			if c.config {
 				if err := WriteSettings(filepath.Join(dir, ConfigFile), s); err != nil {
@@ -82,7 +83,7 @@ func TestRestartKeepsAPrompt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, PromptFile), []byte("dear"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Resume(context.Background(), orttest.Runtime(t), Options{Out: dir, Cache: cache()})
+	_, err := Resume(context.Background(), orttest.Runtime(t), Options{Out: dir, Open: models.Options{CacheDir: cache()}})
 	if err == nil || !strings.Contains(err.Error(), "it has a prompt, but no state") {
 		t.Errorf("error %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"softprompt/grad"
+	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
@@ -22,7 +23,7 @@ type Options struct {
 	Out    string // the run folder
 	Report func(Event)
 	Log    *slog.Logger
-	Cache  string // models.Options.CacheDir
+	Open   models.Options // how the model is opened
 	// Version goes into the prompt's file: the program that made it.
 	Version string
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 
 	"softprompt/export"
-	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
@@ -44,7 +43,10 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if err != nil {
 		return nil, err
 	}
-	if u.model, err = export.Open(ctx, s.Model, models.Options{CacheDir: opts.Cache, Log: opts.Log}); err != nil {
+	if opts.Open.Log == nil {
+		opts.Open.Log = opts.Log
+	}
+	if u.model, err = export.Open(ctx, s.Model, opts.Open); err != nil {
 		return nil, err
 	}
 	defer func() {

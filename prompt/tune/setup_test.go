@@ -17,7 +17,7 @@ import (
 
 func setupOf(t *testing.T, s Settings) *setup {
 	t.Helper()
-	u, err := newSetup(context.Background(), orttest.Runtime(t), s, Options{Cache: cache(), Version: "v9"})
+	u, err := newSetup(context.Background(), orttest.Runtime(t), s, Options{Open: models.Options{CacheDir: cache()}, Version: "v9"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +108,14 @@ func TestSetupRefuses(t *testing.T) {
 			s := smallRun(t)
 			c.change(&s)
 			dir := filepath.Join(t.TempDir(), "run")
-			_, err := Train(context.Background(), rt, s, Options{Out: dir, Cache: cache()})
+			_, err := Train(context.Background(), rt, s, Options{Out: dir, Open: models.Options{CacheDir: cache()}})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(hint.Of(err), c.hint) {
 				t.Errorf("error %v, hint %q", err, hint.Of(err))
 			}
 			if _, err := os.Stat(dir); err == nil {
 				t.Error("a run folder was left")
 			}
-			if _, err := NewPlan(context.Background(), rt, s, Options{Cache: cache()}); err == nil {
+			if _, err := NewPlan(context.Background(), rt, s, Options{Open: models.Options{CacheDir: cache()}}); err == nil {
 				t.Error("a plan was made")
 			}
 		})
@@ -180,7 +180,7 @@ func TestPatience(t *testing.T) {
 	s.Steps, s.EvalEvery, s.Patience, s.LearningRate = 12, 1, 2, 30 // far too high: it gets worse
 	looks, stale := 0, 0
 	best := -1
-	res, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: filepath.Join(t.TempDir(), "run"), Cache: cache(), Report: func(e Event) {
+	res, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: filepath.Join(t.TempDir(), "run"), Open: models.Options{CacheDir: cache()}, Report: func(e Event) {
 		if !e.Evaluated {
 			return
 		}
@@ -206,7 +206,7 @@ func TestReplayIsTheRun(t *testing.T) {
 	s := smallRun(t)
 	s.Optimizer, s.Dropout, s.ZLoss, s.Loss = "adamw", 0, 0, "mean"
 	path := filepath.Join(t.TempDir(), "replay.safetensors")
-	if err := WriteReplay(context.Background(), orttest.Runtime(t), s, path, Options{Cache: cache()}); err != nil {
+	if err := WriteReplay(context.Background(), orttest.Runtime(t), s, path, Options{Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	ck, err := models.OpenSafetensors(path)
@@ -251,7 +251,7 @@ func TestReplayIsTheRun(t *testing.T) {
 			t.Errorf("label %d is %d, want %d", i, gold[i], r.Label)
 		}
 	}
-	if err := WriteReplay(context.Background(), orttest.Runtime(t), s, filepath.Join(path, "x"), Options{Cache: cache()}); err == nil {
+	if err := WriteReplay(context.Background(), orttest.Runtime(t), s, filepath.Join(path, "x"), Options{Open: models.Options{CacheDir: cache()}}); err == nil {
 		t.Error("a replay was written below a file")
 	}
 }
@@ -274,7 +274,7 @@ func TestTable(t *testing.T) {
 func TestPlanCounts(t *testing.T) {
 	s := smallRun(t)
 	s.MaxInput, s.Loss, s.Batch, s.MicroBatch, s.Dropout = 6, "labels", 6, 4, 0.1
-	p, err := NewPlan(context.Background(), orttest.Runtime(t), s, Options{Cache: cache()})
+	p, err := NewPlan(context.Background(), orttest.Runtime(t), s, Options{Open: models.Options{CacheDir: cache()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestPlanCounts(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := NewPlan(stopped, orttest.Runtime(t), s, Options{Cache: cache()}); err == nil {
+	if _, err := NewPlan(stopped, orttest.Runtime(t), s, Options{Open: models.Options{CacheDir: cache()}}); err == nil {
 		t.Error("a plan was made after the end of its context")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"softprompt/models"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort/orttest"
 	"softprompt/prompt"
@@ -38,7 +39,7 @@ func TestRun(t *testing.T) {
 	s := smallRun(t)
 	dir := filepath.Join(t.TempDir(), "run")
 	var events []Event
-	res, err := Train(ctx, rt, s, Options{Out: dir, Cache: cache(), Version: "test", Report: func(e Event) { events = append(events, e) }})
+	res, err := Train(ctx, rt, s, Options{Out: dir, Open: models.Options{CacheDir: cache()}, Version: "test", Report: func(e Event) { events = append(events, e) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("settings read back %+v, %v", got, err)
 	}
 	// The folder is taken now, and the error says what to do.
-	_, err = Train(ctx, rt, s, Options{Out: dir, Cache: cache()})
+	_, err = Train(ctx, rt, s, Options{Out: dir, Open: models.Options{CacheDir: cache()}})
 	if err == nil || !strings.Contains(hint.Of(err), "--resume") {
 		t.Errorf("a second run in the folder: %v, hint %q", err, hint.Of(err))
 	}
@@ -93,14 +94,14 @@ func TestResume(t *testing.T) {
 	s.Patience = 4
 	whole := filepath.Join(t.TempDir(), "whole")
 	n := 0
-	if _, err := Train(ctx, rt, s, Options{Out: whole, Cache: cache(), Report: func(Event) { n++ }}); err != nil {
+	if _, err := Train(ctx, rt, s, Options{Out: whole, Open: models.Options{CacheDir: cache()}, Report: func(Event) { n++ }}); err != nil {
 		t.Fatal(err)
 	}
 	want := readAll(t, whole)
 	dir := filepath.Join(t.TempDir(), "cut")
 	for stop := 0; ; stop++ {
 		ctx, cancel := context.WithCancel(ctx)
-		opts := Options{Out: dir, Cache: cache(), Report: func(Event) { cancel() }}
+		opts := Options{Out: dir, Open: models.Options{CacheDir: cache()}, Report: func(Event) { cancel() }}
 		var err error
 		if stop == 0 {
 			_, err = Train(ctx, rt, s, opts)
@@ -138,7 +139,7 @@ func TestResume(t *testing.T) {
 		}
 	}
 	// A run that is over resumes to the same end again.
-	if _, err := Resume(context.Background(), rt, Options{Out: dir, Cache: cache()}); err != nil {
+	if _, err := Resume(context.Background(), rt, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	for name, data := range readAll(t, dir) {
@@ -157,7 +158,7 @@ func TestSettingsDecide(t *testing.T) {
 	run := func(seed uint64) []byte {
 		s.Seed = seed
 		dir := filepath.Join(t.TempDir(), "run")
-		if _, err := Train(ctx, rt, s, Options{Out: dir, Cache: cache()}); err != nil {
+		if _, err := Train(ctx, rt, s, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 			t.Fatal(err)
 		}
 		return readAll(t, dir)[MetricsFile]
@@ -177,7 +178,7 @@ func TestTuning(t *testing.T) {
 	s.Data = smallData(t, 400, 12)
 	s.Steps, s.Batch, s.MicroBatch, s.HeldOut, s.EvalEvery, s.Length = 40, 16, 16, 64, 20, 8
 	dir := filepath.Join(t.TempDir(), "run")
-	if _, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: dir, Cache: cache()}); err != nil {
+	if _, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	var losses []float64
@@ -207,7 +208,7 @@ func TestResumeRefuses(t *testing.T) {
 	s := smallRun(t)
 	s.Steps = 2
 	dir := filepath.Join(t.TempDir(), "run")
-	if _, err := Train(ctx, rt, s, Options{Out: dir, Cache: cache()}); err != nil {
+	if _, err := Train(ctx, rt, s, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, stateFile)
@@ -228,7 +229,7 @@ func TestResumeRefuses(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Resume(ctx, rt, Options{Out: dir, Cache: cache()}); err == nil {
+		if _, err := Resume(ctx, rt, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err == nil {
 			t.Errorf("a state that is %s was resumed", name)
 		}
 	}
@@ -238,14 +239,14 @@ func TestResumeRefuses(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, MetricsFile), 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resume(ctx, rt, Options{Out: dir, Cache: cache()}); err == nil || !strings.Contains(err.Error(), MetricsFile) {
+	if _, err := Resume(ctx, rt, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err == nil || !strings.Contains(err.Error(), MetricsFile) {
 		t.Errorf("lost metrics: %v", err)
 	}
 }
 
 func TestPlan(t *testing.T) {
 	s := smallRun(t)
-	p, err := NewPlan(context.Background(), orttest.Runtime(t), s, Options{Cache: cache()})
+	p, err := NewPlan(context.Background(), orttest.Runtime(t), s, Options{Open: models.Options{CacheDir: cache()}})
 	if err != nil {
 		t.Fatal(err)
 	}
