@@ -91,10 +91,12 @@ var components = map[string][]string{
 
 // A piece is a branch of a tree that the library takes down by recursion, so
 // a long one overflows its stack; all of them together are the tree's nodes.
-// The longest of a T5 has 50 bytes, mT5's 250,000 have two million.
+// The longest of a T5 has 50 bytes, mT5's 250,000 have two million. Added
+// tokens, of which UMT5 has 300, are compared with one another.
 const (
 	pieceLimit  = 4 << 10
 	piecesLimit = 16 << 20
+	addedLimit  = 10_000
 )
 
 // plainRegexp matches the regular expressions that a Replace may have: at most
@@ -149,6 +151,9 @@ func (f *tokenizerFile) check() error {
 			return fmt.Errorf("piece %d of the vocabulary, %q, has a NUL character", id, p.Text)
 		}
 		total += len(p.Text)
+	}
+	if n := len(f.AddedTokens); n > addedLimit {
+		return fmt.Errorf("%d added tokens, at most %d are allowed", n, addedLimit)
 	}
 	for _, t := range f.AddedTokens {
 		if len(t.Content) > pieceLimit {

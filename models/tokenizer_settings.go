@@ -97,6 +97,7 @@ func readTokenizerSettings(dir string) (*tokenizerSettings, error) {
 	return s, nil
 }
 
+// takeConfig takes what tokenizer_config.json says.
 func (s *tokenizerSettings) takeConfig(config map[string]json.RawMessage) error {
 	var decoder map[int64]json.RawMessage
 	for key, into := range map[string]any{"extra_ids": &s.extraIDs, "added_tokens_decoder": &decoder} {
@@ -105,6 +106,9 @@ func (s *tokenizerSettings) takeConfig(config map[string]json.RawMessage) error 
 				return fmt.Errorf("%s: %w", key, err)
 			}
 		}
+	}
+	if len(decoder) > addedLimit {
+		return fmt.Errorf("added_tokens_decoder: %d tokens, at most %d are allowed", len(decoder), addedLimit)
 	}
 	for id, raw := range decoder {
 		t, err := parseToken(raw, false)
@@ -126,6 +130,7 @@ func (s *tokenizerSettings) takeConfig(config map[string]json.RawMessage) error 
 	return s.takeNamed(config, false)
 }
 
+// takeSpecial takes what special_tokens_map.json says.
 func (s *tokenizerSettings) takeSpecial(special map[string]json.RawMessage) error {
 	var err error
 	if s.old, err = parseTokens(special["additional_special_tokens"]); err != nil {
@@ -155,7 +160,11 @@ func (s *tokenizerSettings) takeNamed(file map[string]json.RawMessage, special b
 	return nil
 }
 
+// takeAdded takes what added_tokens.json says.
 func (s *tokenizerSettings) takeAdded(added map[string]int64) error {
+	if len(added) > addedLimit {
+		return fmt.Errorf("%d tokens, at most %d are allowed", len(added), addedLimit)
+	}
 	for content, id := range added {
 		same := func(t addedToken) bool { return t.Content == content }
 		special := slices.ContainsFunc(s.extra, same) || slices.ContainsFunc(slices.Collect(maps.Values(s.named)), same)
@@ -196,6 +205,9 @@ func parseTokens(raw json.RawMessage) ([]addedToken, error) {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return nil, fmt.Errorf("%.60s is no list of tokens", raw)
+	}
+	if len(list) > addedLimit {
+		return nil, fmt.Errorf("%d tokens, at most %d are allowed", len(list), addedLimit)
 	}
 	tokens := make([]addedToken, len(list))
 	for i, raw := range list {

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,6 +77,15 @@ func TestTokenizerSettings(t *testing.T) {
 	}
 }
 
+// manyTokens returns more entries of an object than are allowed.
+func manyTokens(format string) string {
+	entries := make([]string, 10001)
+	for i := range entries {
+		entries[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(entries, ", ")
+}
+
 func TestTokenizerSettingsErrors(t *testing.T) {
 	for _, test := range []struct{ name, content, want string }{
 		{"tokenizer_config.json", "", "unexpected end"},
@@ -90,6 +100,9 @@ func TestTokenizerSettingsErrors(t *testing.T) {
 		{"special_tokens_map.json", `{"pad_token": 0}`, "pad_token"},
 		{"special_tokens_map.json", `{"additional_special_tokens": 1}`, "additional_special_tokens"},
 		{"special_tokens_map.json", `{"extra_special_tokens": [true]}`, "extra_special_tokens"},
+		{"special_tokens_map.json", `{"additional_special_tokens": [` + strings.Repeat(`"a",`, 10000) + `"b"]}`, "10001 tokens, at most 10000"},
+		{"added_tokens.json", `{` + manyTokens(`"%d": %[1]d`) + `}`, "10001 tokens, at most 10000"},
+		{"tokenizer_config.json", `{"added_tokens_decoder": {` + manyTokens(`"%d": {"content": "%[1]d"}`) + `}}`, "10001 tokens, at most 10000"},
 		{"added_tokens.json", `{"<x>": "9"}`, "cannot unmarshal string"},
 		{"added_tokens.json", strings.Repeat("[", 20000), "exceeded max depth"},
 	} {

@@ -272,6 +272,9 @@ func TestTokenizerErrors(t *testing.T) {
 		{"regular expression without end", change(t, func(top map[string]any) {
 			top["normalizer"] = map[string]any{"type": "Replace", "pattern": map[string]any{"Regex": "(a+)+$"}, "content": ""}
 		}), 8192, "has the regular expression"},
+		{"more added tokens than can be compared", change(t, func(top map[string]any) {
+			top["added_tokens"] = slices.Repeat(top["added_tokens"].([]any), 100)
+		}), 8192, "10300 added tokens, at most 10000"},
 		{"piece too long for the library's stack", change(t, func(top map[string]any) {
 			model(top)["vocab"].([]any)[5000] = []any{strings.Repeat("z", 10_000_000), -5.0}
 		}), 8192, "piece 5000 of the vocabulary has 10000000 bytes"},
