@@ -171,9 +171,22 @@ func TestNotes(t *testing.T) {
 	for _, f := range manifest(t) {
 		x := load(t, filepath.Join(fixtures, f.Name))
 		for _, line := range x.Notes {
-			t.Log(line)
 			if file, _, ok := strings.Cut(line, ": "); !ok || file != x.EncoderFile && file != x.DecoderFile || strings.Contains(line, "\n") {
 				t.Errorf("%s: note %q names no file", f.Name, line)
+			}
+		}
+		all := strings.Join(x.Notes, "\n")
+		for words, wanted := range map[string]bool{
+			fmt.Sprintf("opset %d, inputs input_ids", f.Opset):  true,
+			"became the input inputs_embeds":                    true,
+			"folded":                                            true,
+			fmt.Sprintf("brought from opset %d to 18", f.Opset): f.Opset < 18,
+			"reads no cache":                                    f.Kind == "merged",
+			"to float32":                                        strings.HasPrefix(f.Precision, "fp16"),
+			"weights that " + x.EncoderFile + " has too, and that are kept": true,
+		} {
+			if strings.Contains(all, words) != wanted {
+				t.Errorf("%s: the notes say %q: %v, want %v\n%s", f.Name, words, !wanted, wanted, all)
 			}
 		}
 	}

@@ -160,12 +160,12 @@ func (p *part) note(format string, args ...any) {
 // not take as it was exported.
 func (p *part) operate(c models.Config, cut func() error) error {
 	g := p.model.Graph
-	p.note("opset %d, %d nodes, inputs %s", p.model.Opset[""], len(g.Nodes), list(namesOf(g.Inputs)))
+	p.note("opset %d, inputs %s", p.model.Opset[""], list(namesOf(g.Inputs)))
 	if err := p.settle(); err != nil {
 		return err
 	}
 	if n := len(g.Outputs) - 1; n > 0 {
-		p.note("left out %d outputs besides %s", n, p.gives.Name)
+		p.note("left out the outputs besides %s: %d", p.gives.Name, n)
 	}
 	g.Outputs = []onnx.Value{p.gives}
 	g.Values = nil // sizes may go by names that change their meaning here
@@ -189,11 +189,7 @@ func (p *part) operate(c models.Config, cut func() error) error {
 		return err
 	}
 	p.prune()
-	if err := p.check(); err != nil {
-		return err
-	}
-	p.note("%d nodes are left", len(p.model.Graph.Nodes))
-	return nil
+	return p.check()
 }
 
 // lift brings old operators to their forms of opset 18.

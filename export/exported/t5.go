@@ -104,7 +104,7 @@ func (t *T5) share(dec *part) {
 		}
 	}
 	if shared > 0 {
-		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d weights are the encoder's own", dec.file, shared))
+		t.Notes = append(t.Notes, fmt.Sprintf("%s: weights that %s has too, and that are kept once: %d", dec.file, t.EncoderFile, shared))
 	}
 }
 
