@@ -116,8 +116,11 @@ func mapFile(path string) (mmap.MMap, error) {
 // Names returns the tensors' names, sorted.
 func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.tensors)) }
 
-// Lookup describes a tensor.
+// Lookup describes a tensor. A nil Checkpoint has none.
 func (c *Checkpoint) Lookup(name string) (TensorInfo, bool) {
+	if c == nil {
+		return TensorInfo{}, false
+	}
 	t, ok := c.tensors[name]
 	return t.TensorInfo, ok
 }
@@ -149,6 +152,9 @@ func (c *Checkpoint) Float32(name string) ([]float32, error) {
 }
 
 func (c *Checkpoint) get(name string) (tensor, error) {
+	if c == nil { // models.Open does not recover weights; see Model.Checkpoint
+		return tensor{}, fmt.Errorf("reading tensor %q: the model is exported ONNX, and its weights were not recovered", name)
+	}
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
