@@ -85,7 +85,25 @@ func newProbe(t *testing.T, m *onnx.Model, wrt []string) (p *probe, why string) 
 	if p.back, err = open(t, r); err != nil {
 		return nil, "of the gradient: " + err.Error()
 	}
+	derived := must(p.run(t, p.back))(t)
+	for _, v := range m.Graph.Outputs {
+		if isFloat(v) { // decomposed, it has to be what it was
+			p.same(t, v.Name, values(t, derived[v.Name]), values(t, out[v.Name]))
+		}
+	}
 	return p, ""
+}
+
+// same compares what the derived graph computes with what the model does.
+// Masked scores are −∞ in one and about that in the other.
+func (p *probe) same(t *testing.T, name string, got, want []float64) {
+	for i, w := range want {
+		off := math.Abs(got[i] - w)
+		if finite(w) && math.Abs(w) < 1e20 && !(off <= 1e-4*max(1, math.Abs(w))) {
+			t.Errorf("element %d of %s is %v in the derived graph, %v in the given one", i, name, got[i], w)
+			return
+		}
+	}
 }
 
 func open(t *testing.T, m *onnx.Model) (*ort.Session, error) {

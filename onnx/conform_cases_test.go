@@ -61,6 +61,8 @@ var nodeCases = append(unaryCases(), []nodeCase{
 	{op: "com.microsoft.Gelu", in: in(f(2, 3))},
 	{op: "com.microsoft.QuickGelu", in: in(f(2, 3))},
 	{op: "Gelu", in: in(f(2, 3)), opset: 20},
+	{op: "Swish", in: in(f(2, 3)), opset: 24},
+	{op: "Shrink", in: in(f(2, 3))},
 
 	// Products.
 	{op: "MatMul", in: in(f(2, 3), f(3, 4))},
@@ -181,6 +183,13 @@ var nodeCases = append(unaryCases(), []nodeCase{
 	{op: "Expand", in: in(f(3, 4), c(1))},
 	{op: "Tile", in: in(f(2, 3), c(2, 1))},
 	{op: "Trilu", in: in(f(3, 4))},
+	{op: "DepthToSpace", in: in(f(1, 8, 2, 3)), attrs: attrs(onnx.IntAttr("blocksize", 2))},
+	{op: "SpaceToDepth", in: in(f(1, 2, 4, 6)), attrs: attrs(onnx.IntAttr("blocksize", 2))},
+	{op: "Compress", in: in(f(3, 2), bools(3)), attrs: attrs(axis(0)), open: true},
+	{op: "Compress", in: in(f(3, 2), bools(4)), open: true},
+	{op: "ReverseSequence", in: in(f(3, 2), c(3, 2)), attrs: attrs(onnx.IntAttr("time_axis", 0), onnx.IntAttr("batch_axis", 1))},
+	{op: "RotaryEmbedding", in: in(f(1, 2, 3, 4), f(4, 2), f(4, 2), at(1, 3)), opset: 23},
+	{op: "com.microsoft.RotaryEmbedding", in: in(f(1, 2, 3, 4), at(1, 3), f(4, 2), f(4, 2))},
 
 	// Joining and cutting.
 	{op: "Concat", in: in(f(2, 3), f(2, 4)), attrs: attrs(axis(1))},

@@ -8,6 +8,8 @@ var attentionOps = map[string]operator{
 	"com.microsoft.Attention":            {2, 7, inferPackedAttention},
 	"com.microsoft.MultiHeadAttention":   {1, 10, inferMultiHead},
 	"com.microsoft.RelativePositionBias": {3, 3, inferRelativeBias},
+	"RotaryEmbedding":                    {3, 4, inferSame},
+	"com.microsoft.RotaryEmbedding":      {4, 4, inferSame},
 }
 
 // inferMultiHead has query [B,S,h·d], key [B,T,h·d] and value [B,T,h·v], keys

@@ -71,3 +71,13 @@ func TestRelativeBiasRules(t *testing.T) {
 		{op: op, operands: "float32[…] int64[] int64[N]", want: "float32[1,?,?,?]"},
 	})
 }
+
+// TestRotaryRules checks both domains' operator, which keeps the shape.
+func TestRotaryRules(t *testing.T) {
+	checkRules(t, []ruleCase{
+		{op: "RotaryEmbedding", opset: 23, operands: "float32[B,h,S,8] float32[P,4] float32[P,4] int64[B,S]", want: "float32[B,h,S,8]"},
+		{op: "RotaryEmbedding", opset: 23, operands: "float32[B,S,8] float32[B,S,4] float32[B,S,4]", want: "float32[B,S,8]"},
+		{op: "ms.RotaryEmbedding", operands: "float32[B,S,8] int64[B,S] float32[P,4] float32[P,4]", want: "float32[B,S,8]"},
+		{op: "ms.RotaryEmbedding", operands: "float32[B,S,8] int64[B,S]", want: "operand 2 is missing; the operator takes at least 4"},
+	})
+}

@@ -15,6 +15,8 @@ var indexOps = map[string]operator{
 	"Scatter":         {3, 3, inferScatterElements},
 	"OneHot":          {3, 3, inferOneHot},
 	"NonZero":         {1, 1, inferNonZero},
+	"Compress":        {2, 2, inferCompress},
+	"ReverseSequence": {2, 2, inferSame},
 }
 
 func inferGather(c *call) error {
@@ -151,5 +153,33 @@ func inferNonZero(c *call) error {
 		out[0] = Size(int64(len(s)))
 	}
 	c.set(0, Int64, out)
+	return nil
+}
+
+// inferCompress keeps what a vector of truths says, along an axis or, without
+// one, of all elements in a row.
+func inferCompress(c *call) error {
+	if err := c.wantType(1, Bool); err != nil {
+		return err
+	}
+	if err := c.wantRank(1, 1, 1); err != nil {
+		return err
+	}
+	x := c.shape(0)
+	if c.Attr("axis") == nil {
+		c.set(0, c.dtype(0), unknowns(1))
+		return nil
+	}
+	if x == nil {
+		c.set(0, c.dtype(0), nil)
+		return nil
+	}
+	axis, err := c.axisAttr(0, len(x))
+	if err != nil {
+		return err
+	}
+	out := append(Shape{}, x...)
+	out[axis] = Unknown
+	c.set(0, c.dtype(0), out)
 	return nil
 }

@@ -46,6 +46,13 @@ func TestGatherRules(t *testing.T) {
 		{op: "OneHot", operands: "int64[B] =5 float32[2]", attrs: on(2), want: "axis 2 is out of range for rank 2"},
 		{op: "NonZero", operands: "bool[B,S]", want: "int64[2,?]"},
 		{op: "NonZero", operands: "bool[…]", want: "int64[?,?]"},
+		{op: "Compress", operands: "float32[B,S] bool[N]", want: "float32[?]"},
+		{op: "Compress", operands: "float32[B,S] bool[N]", attrs: []Attr{axisIs(-1)}, want: "float32[B,?]"},
+		{op: "Compress", operands: "float32[…] bool[N]", attrs: []Attr{axisIs(-1)}, want: "float32[…]"},
+		{op: "Compress", operands: "float32[B,S] bool[N]", attrs: []Attr{axisIs(2)}, want: "axis 2 is out of range for rank 2"},
+		{op: "Compress", operands: "float32[B,S] int64[N]", want: "operand 1 is int64, want [bool]"},
+		{op: "Compress", operands: "float32[B,S] bool[N,1]", want: "operand 1 has rank 2, want 1"},
+		{op: "ReverseSequence", operands: "float32[S,B,8] int64[B]", want: "float32[S,B,8]"},
 	})
 }
 

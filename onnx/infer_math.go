@@ -8,7 +8,7 @@ var mathOps = join(
 		"Abs", "Neg", "Sign", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Identity",
 		"Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
 		"Erf", "Tanh", "Sigmoid", "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu",
-		"HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign", "Gelu", "BitwiseNot",
+		"HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign", "Gelu", "Swish", "Shrink", "BitwiseNot",
 		"com.microsoft.Gelu", "com.microsoft.QuickGelu"),
 	operatorsLike(operator{1, -1, inferBroadcast}, "Sum", "Min", "Max", "Mean"),
 	operatorsLike(operator{2, 2, inferBroadcast}, "Add", "Sub", "Mul", "Div", "Mod", "PRelu",

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -18,6 +19,9 @@ var shapeOps = map[string]operator{
 	"Expand":    {2, 2, inferExpand},
 	"Tile":      {2, 2, inferTile},
 	"Trilu":     {1, 2, inferTrilu},
+
+	"DepthToSpace": {1, 1, inferBlocks},
+	"SpaceToDepth": {1, 1, inferBlocks},
 }
 
 // product returns the number of elements of a shape.
@@ -300,5 +304,26 @@ func inferTrilu(c *call) error {
 		return err
 	}
 	c.set(0, c.dtype(0), c.shape(0))
+	return nil
+}
+
+// inferBlocks has [N,C·b²,H,W] and [N,C,H·b,W·b], the first for DepthToSpace.
+func inferBlocks(c *call) error {
+	if err := c.wantRank(0, 4, 4); err != nil {
+		return err
+	}
+	b := c.Int("blocksize", 0)
+	if b <= 0 || b > math.MaxInt16 {
+		return fmt.Errorf("attribute blocksize is %d", b)
+	}
+	x, side, area := c.shape(0), Size(b), Size(b*b)
+	switch {
+	case x == nil:
+		c.set(0, c.dtype(0), unknowns(4))
+	case c.Op == "DepthToSpace":
+		c.set(0, c.dtype(0), Shape{x[0], x[1].Over(area), x[2].Times(side), x[3].Times(side)})
+	default:
+		c.set(0, c.dtype(0), Shape{x[0], x[1].Times(area), x[2].Over(side), x[3].Over(side)})
+	}
 	return nil
 }

@@ -103,6 +103,11 @@ func TestLayoutRules(t *testing.T) {
 		{op: "Tile", operands: "float32[B,S] {2}", want: "1 repeats for 2 axes"},
 		{op: "Tile", operands: "float32[B,S] int32[2]", want: "operand 1 is int32, want [int64]"},
 		{op: "Trilu", operands: "float32[S,T] =1", want: "float32[S,T]"},
+		{op: "DepthToSpace", operands: "float32[B,8,H,3]", attrs: []Attr{IntAttr("blocksize", 2)}, want: "float32[B,2,2*H,6]"},
+		{op: "SpaceToDepth", operands: "float32[B,2,4,6]", attrs: []Attr{IntAttr("blocksize", 2)}, want: "float32[B,8,2,3]"},
+		{op: "SpaceToDepth", operands: "float32[…]", attrs: []Attr{IntAttr("blocksize", 2)}, want: "float32[?,?,?,?]"},
+		{op: "DepthToSpace", operands: "float32[B,8,H,3]", want: "attribute blocksize is 0"},
+		{op: "DepthToSpace", operands: "float32[B,8,H]", attrs: []Attr{IntAttr("blocksize", 2)}, want: "operand 0 has rank 3, want 4"},
 		{op: "Trilu", operands: "float32[S]", want: "operand 0 has rank 1, want at least 2"},
 
 		{op: "Shape", operands: "float32[B,S,8]", want: "int64[3]"},

@@ -12,7 +12,7 @@ import (
 
 // attrNames are the attributes that some rule reads.
 var attrNames = []string{
-	"K", "N", "allowzero", "axes", "axis", "batch_dims", "dtype", "end", "ends", "equation", "keepdims", "kv_num_heads",
+	"K", "N", "allowzero", "axes", "axis", "batch_dims", "blocksize", "dtype", "end", "ends", "equation", "keepdims", "kv_num_heads",
 	"noop_with_empty_axes", "num_heads", "output_dtype", "pads", "perm", "q_num_heads", "qkv_hidden_sizes", "reduction",
 	"shape", "split", "start", "starts", "stash_type", "steps", "to", "transA", "transB", "transBatchA",
 	"value", "value_float", "value_floats", "value_int", "value_ints", "value_string", "value_strings",
