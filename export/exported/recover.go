@@ -60,7 +60,7 @@ func RecoverFiles(ctx context.Context, m *models.Model) (_ *Recovery, err error)
 		if err != nil {
 			return nil, err
 		}
-		p.note("opset %d, written by %s, %d nodes", p.model.Opset[""], cmp.Or(p.model.Producer, "nobody who says so"), len(p.model.Graph.Nodes))
+		p.note("opset %d, written by %s, nodes: %d", p.model.Opset[""], cmp.Or(p.model.Producer, "nobody who says so"), len(p.model.Graph.Nodes))
 		if err := p.settle(); err != nil {
 			return nil, err
 		}
@@ -217,12 +217,15 @@ func (r *Recovery) note(w *walk) {
 	if w.part == "decoder" {
 		layers = r.Config.NumDecoderLayers
 	}
-	names := fmt.Sprintf("names agree for %d and say nothing of %d", agree, silent)
+	names := "every name agrees"
+	if silent > 0 {
+		names = fmt.Sprintf("names agree for %d and say nothing of %d", agree, silent)
+	}
 	if len(against) > 0 {
 		names += fmt.Sprintf(", and speak against %d (%s)", len(against), against[0])
 	}
-	r.Notes = append(r.Notes,
-		fmt.Sprintf("%s: %d weights found by structure, of layers: %d (%s); %s", w.part, len(w.weights), layers, strings.Join(how, ", "), names))
+	r.Notes = append(r.Notes, fmt.Sprintf("%s: %d weights in layers 0 to %d found by structure (%s); %s",
+		w.part, len(w.weights), layers-1, strings.Join(how, ", "), names))
 	r.Notes = append(r.Notes, w.notes...)
 }
 

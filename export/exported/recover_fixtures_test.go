@@ -249,7 +249,7 @@ func TestRecoverIgnoresNames(t *testing.T) {
 			}
 		}
 		for _, n := range b.Notes {
-			if strings.Contains(n, "names agree") && !strings.Contains(n, "names agree for 0") {
+			if strings.Contains(n, "agree") && !strings.Contains(n, "names agree for 0") {
 				t.Error(n)
 			}
 		}
