@@ -14,6 +14,9 @@ func (w *walk) bias(terms []string, layer, part string) error {
 	var table *source
 	for _, term := range terms {
 		t, err := w.table(term)
+		if err == nil {
+			err = w.fixed(term)
+		}
 		if err != nil {
 			return err
 		}
@@ -41,6 +44,28 @@ func (w *walk) bias(terms []string, layer, part string) error {
 		}
 	}
 	return w.found(name, table)
+}
+
+// fixed checks that a bias depends on lengths and masks alone, not on what the
+// model computes of its input.
+func (w *walk) fixed(bias string) error {
+	if w.isFixed[bias] {
+		return nil
+	}
+	m := w.maker(bias)
+	if products[nameOf(m)] != nil || m.Op == "MatMulInteger" || m.Op == "Softmax" {
+		return fmt.Errorf("the bias of the scores depends on hidden states, by %v", m.Node)
+	}
+	w.isFixed[bias] = true
+	if m.Op == "Shape" || m.Op == "Size" {
+		return nil
+	}
+	for _, in := range m.Inputs {
+		if err := w.fixed(in); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // throughBias are the operators between a table and the scores, with the

@@ -26,7 +26,7 @@ func (w *walk) feedForward(hidden, layer string) (string, error) {
 	for i, role := range roles {
 		p := leaves[names[i]]
 		if p.alpha != 1 || p.x != x {
-			return "", fmt.Errorf("node %s multiplies something else than the norm's output", p.node)
+			return "", fmt.Errorf("the products %s and %s are of different values, or scaled", leaves[names[0]].node, p.node)
 		}
 		if err := w.found(layer+".DenseReluDense."+role+".weight", p.weight); err != nil {
 			return "", err

@@ -66,7 +66,10 @@ func TestRecoverRefuses(t *testing.T) {
 		"positions added":      {forms: at("embedding", func(a *author, v string) string { return a.Add(v, a.constant(1, 1, 8)) }), want: "below the 2 layers"},
 		"scaled position bias": {forms: at("position bias", func(a *author, v string) string { return a.Scale(v, 2) }), want: "no bias by relative position"},
 		"a second bias":        {forms: at("position bias", func(a *author, v string) string { return a.Add(v, a.constant(2, 1, 1)) }), want: "float32[2 1 1], which is no weight of a T5"},
-		"other buckets":        {forms: at("buckets", func(a *author, v string) string { return a.Max(v, a.Int(3)) }), want: "falls in bucket 3"},
+		"a bias of hidden states": {forms: at("encoder.block.1.layer.0.SelfAttention.scores", func(a *author, v string) string {
+			return a.Add(v, a.Relu(v))
+		}), want: "depends on hidden states"},
+		"other buckets": {forms: at("buckets", func(a *author, v string) string { return a.Max(v, a.Int(3)) }), want: "falls in bucket 3"},
 		"buckets of nothing": {forms: at("buckets", func(a *author, v string) string {
 			return a.Cast(a.Input("buckets", onnx.Float32, onnx.Sym("Q"), onnx.Sym("K")), onnx.Int64)
 		}), want: "reading its buckets"},

@@ -154,7 +154,9 @@ const farOff = 6e4
 // infinite, and replaces the NaN of rows without any visible key by 0.
 func (g *view) guarded(m maker) string {
 	if m.Op == "Where" {
-		if test := g.maker(m.Input(0)); test.is("", "IsNaN") && g.plain(test.Input(0)) == g.plain(m.Input(2)) {
+		test := g.maker(m.Input(0))
+		zero, ok := g.number(m.Input(1))
+		if test.is("", "IsNaN") && ok && zero == 0 && g.plain(test.Input(0)) == g.plain(m.Input(2)) {
 			return m.Input(2)
 		}
 		return ""

@@ -19,11 +19,15 @@ type walk struct {
 	weights map[string]*source
 	wanted  map[string][]int64 // shapes by name
 	tables  map[string]*source // by the value that a bias is
+	isFixed map[string]bool    // values that do not depend on hidden states
 	notes   []string
 }
 
 func newWalk(config models.Config, part string, g *view) *walk {
-	w := &walk{view: g, config: config, part: part, weights: map[string]*source{}, wanted: map[string][]int64{}, tables: map[string]*source{}}
+	w := &walk{
+		view: g, config: config, part: part,
+		weights: map[string]*source{}, wanted: map[string][]int64{}, tables: map[string]*source{}, isFixed: map[string]bool{},
+	}
 	for _, s := range models.WeightShapes(config) {
 		w.wanted[s.Name] = s.Shape
 	}
