@@ -35,10 +35,15 @@ func (w *walk) attention(merged, layer, part string) (string, error) {
 	if !softmax.is("", "Softmax") {
 		return "", fmt.Errorf("%s where the softmax of scores was wanted", w.describe(w.plain(rows.value)))
 	}
-	if axis := softmax.Int("axis", -1); axis != -1 && axis != w.rank(softmax.Input(0))-1 {
+	last := int64(-1)
+	if w.model.Opset[""] < 13 {
+		last = 1
+	}
+	if axis := softmax.Int("axis", last); axis != -1 && axis != w.rank(softmax.Input(0))-1 {
 		return "", fmt.Errorf("%v is over axis %d", softmax.Node, axis)
 	}
-	scores := &scores{factor: 1}
+	scores := &scores{factor: 1, left: new(int)}
+	*scores.left = mostTerms
 	if err := w.terms(softmax.Input(0), 1, scores); err != nil {
 		return "", err
 	}
@@ -113,11 +118,19 @@ type scores struct {
 	q, k   operand
 	factor float64
 	bias   []string
+	left   *int // steps until the sum is too long
 }
+
+// mostTerms bounds how far a sum is taken apart, as one that adds values to
+// themselves doubles with each node.
+const mostTerms = 100
 
 // terms takes a sum apart. A product with a number counts for the scores if
 // the product of queries and keys is in it, else as part of the bias.
 func (w *walk) terms(value string, factor float64, into *scores) error {
+	if *into.left--; *into.left < 0 {
+		return fmt.Errorf("the scores are a sum of more than %d terms", mostTerms)
+	}
 	value = w.plain(value)
 	m := w.maker(value)
 	if a, b, alpha, ok := w.matmul(m.Node); ok && w.constant(b.value) == nil {
@@ -134,7 +147,7 @@ func (w *walk) terms(value string, factor float64, into *scores) error {
 		return w.terms(m.Input(1), 1, into)
 	}
 	if rest, by := w.factor(m); rest != "" {
-		inner := &scores{}
+		inner := &scores{left: into.left}
 		if err := w.terms(rest, factor*by, inner); err == nil && inner.q.value != "" && len(inner.bias) == 0 && into.q.value == "" {
 			into.q, into.k, into.factor = inner.q, inner.k, inner.factor
 			return nil

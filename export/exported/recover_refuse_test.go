@@ -69,6 +69,13 @@ func TestRecoverRefuses(t *testing.T) {
 		"a bias of hidden states": {forms: at("encoder.block.1.layer.0.SelfAttention.scores", func(a *author, v string) string {
 			return a.Add(v, a.Relu(v))
 		}), want: "depends on hidden states"},
+		"a sum that doubles": {forms: at("encoder.block.1.layer.0.SelfAttention.scores", func(a *author, v string) string {
+			x := a.float(1)
+			for range 60 {
+				x = a.Add(x, x)
+			}
+			return a.Add(v, x)
+		}), want: "more than 100 terms"},
 		"other buckets": {forms: at("buckets", func(a *author, v string) string { return a.Max(v, a.Int(3)) }), want: "falls in bucket 3"},
 		"buckets of nothing": {forms: at("buckets", func(a *author, v string) string {
 			return a.Cast(a.Input("buckets", onnx.Float32, onnx.Sym("Q"), onnx.Sym("K")), onnx.Int64)

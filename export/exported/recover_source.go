@@ -51,7 +51,7 @@ func (g *view) constant(value string) *source {
 	case m.is("", "Transpose"):
 		s := g.constant(m.Input(0))
 		perm := m.Ints("perm")
-		if s == nil || len(s.tensor.Dims) != 2 || len(perm) == 2 && perm[0] == 0 {
+		if s == nil || len(s.tensor.Dims) != 2 || perm != nil && !slices.Equal(perm, []int64{1, 0}) {
 			return nil
 		}
 		return s.turn()
