@@ -62,7 +62,7 @@ func newView(m *onnx.Model) *view {
 // unfuse reads ONNX Runtime's sum and norm in one as the two nodes that it
 // stands for.
 func (g *view) unfuse(n *onnx.Node) {
-	if n.Op != "SkipSimplifiedLayerNormalization" || n.Domain != onnx.Microsoft || n.Input(3) != "" {
+	if n.Op != "SkipSimplifiedLayerNormalization" || n.Domain != onnx.Microsoft || len(n.Inputs) < 3 || n.Input(3) != "" || n.Output(0) == "" {
 		return
 	}
 	sum := n.Output(3)
