@@ -17,7 +17,7 @@ import (
 // checkGraphs refuses what an exported model's own graphs cannot give.
 func (s Spec) checkGraphs(graph string) error {
 	refuse := func(what, advice string) error {
-		return hint.Wrap(fmt.Errorf("exporting graph %s from %s and %s as they stand: %s", graph, s.Graphs.EncoderFile, s.Graphs.DecoderFile, what), "%s", advice)
+		return hint.Wrap(fmt.Errorf("exporting graph %s%s: %s", graph, s.source(), what), "%s", advice)
 	}
 	const recover = "use the checkpoint that it was exported from, or let its weights be recovered"
 	switch m := s.Method; {
@@ -35,6 +35,15 @@ func (s Spec) checkGraphs(graph string) error {
 		return nil
 	}
 	return s.Graphs.Differentiable()
+}
+
+// source says for errors which files a graph is made from, if they are exported
+// ones.
+func (s Spec) source() string {
+	if s.Graphs == nil {
+		return ""
+	}
+	return fmt.Sprintf(" from %s and %s as they stand", s.Graphs.EncoderFile, s.Graphs.DecoderFile)
 }
 
 // exportedEmbedding looks token ids [B,S] up in the encoder's table: [B,S,d].

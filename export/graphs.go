@@ -47,7 +47,7 @@ func Train(spec Spec) (*onnx.Model, error) {
 	}
 	if len(wrt) > 0 {
 		if m, err = grad.Reverse(m, loss, wrt); err != nil {
-			return nil, fmt.Errorf("exporting graph train: %w", err)
+			return nil, fmt.Errorf("exporting graph train%s: %w", spec.source(), err)
 		}
 	}
 	if standard {

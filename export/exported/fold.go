@@ -18,8 +18,10 @@ type folder struct {
 	equal map[string]string // what nodes compute, by operator, operands and attributes: their output
 	// negatives has values that are the negative of another.
 	negatives map[string]string
-	used      taken
-	nodes     []*onnx.Node
+	// reshaped has the operands of Reshapes by their results.
+	reshaped map[string]string
+	used     taken
+	nodes    []*onnx.Node
 }
 
 // fold replaces what is known without running the graph by constants: above
@@ -30,7 +32,8 @@ func (p *part) fold() error {
 	g := p.model.Graph
 	f := &folder{
 		part: p, graph: g, infer: onnx.NewInference(p.model),
-		names: map[string]string{}, equal: map[string]string{}, negatives: map[string]string{}, used: takenIn(g),
+		names: map[string]string{}, equal: map[string]string{}, negatives: map[string]string{}, reshaped: map[string]string{},
+		used: takenIn(g),
 	}
 	nodes := g.Nodes
 	before := len(nodes)
@@ -190,35 +193,4 @@ func literal(n *onnx.Node) *onnx.Tensor {
 		}
 	}
 	return nil
-}
-
-// reshape makes the sizes of a Reshape constant where at most one of them is
-// neither known nor that of the operand's same axis.
-func (f *folder) reshape(n *onnx.Node) {
-	from, _ := f.infer.Value(n.Input(0))
-	to, _ := f.infer.Value(n.Output(0))
-	if f.infer.Const(n.Input(1)) != nil || to.Shape == nil || n.Int("allowzero", 0) != 0 {
-		return
-	}
-	sizes, asked := make([]int64, len(to.Shape)), 0
-	for i, d := range to.Shape {
-		switch {
-		case d.Size == 0:
-			return
-		case d.Known():
-			sizes[i] = d.Size
-		case i < len(from.Shape) && d.Same(from.Shape[i]):
-			sizes[i] = 0
-		default:
-			sizes[i] = -1
-			asked++
-		}
-	}
-	if asked > 1 {
-		return
-	}
-	shape := onnx.Longs(f.used.fresh(n.Output(0)+"/shape"), []int64{int64(len(sizes))}, sizes)
-	f.graph.Initializers = append(f.graph.Initializers, shape)
-	f.infer.SetConst(shape)
-	n.Inputs = []string{n.Input(0), shape.Name}
 }

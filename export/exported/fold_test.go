@@ -11,8 +11,8 @@ import (
 )
 
 // TestFolded: in what Optimum exports no shape of the main path is computed at
-// run time: every Reshape goes to a constant shape. It prints how many nodes
-// are left.
+// run time: every Reshape goes to a constant shape. (PyTorch's newer exporter
+// joins rows and heads, whose sizes are not.) It prints how many nodes are left.
 func TestFolded(t *testing.T) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -27,7 +27,7 @@ func TestFolded(t *testing.T) {
 			}
 			for _, n := range m.Graph.Nodes {
 				count[n.Op]++
-				if n.Op == "Reshape" && !constant[n.Input(1)] {
+				if n.Op == "Reshape" && !constant[n.Input(1)] && f.Exporter != "dynamo" {
 					t.Errorf("%s: %v computes its shape", f.Name, n)
 				}
 				if n.Op == "Constant" || n.Op == "Identity" {

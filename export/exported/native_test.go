@@ -23,6 +23,7 @@ type fixture struct {
 	Name, Arch, Kind, Precision string
 	Opset                       int
 	Runs                        bool // as it was exported
+	Exporter                    string
 }
 
 // native returns what a fixture's graphs answered before surgery. One that the
