@@ -17,7 +17,6 @@ type author struct {
 	config models.Config
 	forms
 	stored map[string]*onnx.Tensor // by the weight's name
-	fused  string                  // the embedding's name, if the head shares it
 }
 
 // forms are the ways to write the parts of a T5.

@@ -34,6 +34,11 @@ func FuzzRecover(f *testing.F) {
 		}
 		pairs = append(pairs, p)
 	}
+	for _, linear := range []func(a *author, x, name string) string{nBits(4, true), integerToFloat, dequantised(true), gemm} {
+		p := pair{config: smallConfig()}
+		p.encoder, p.decoder = withLinear(linear).write(f, p.config)
+		pairs = append(pairs, p)
+	}
 	for i := range pairs {
 		f.Add(byte(i), []byte{})
 		for kind := range byte(edits) {

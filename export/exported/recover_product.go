@@ -30,11 +30,11 @@ func (g *view) product(value string) (*product, error) {
 		return nil, nil
 	}
 	p, err := form(g, m)
-	if p != nil {
-		p.x, p.node = g.plain(p.x), m.Name
-		p.weight.node = m.Name
+	if p == nil || err != nil {
+		return nil, err
 	}
-	return p, err
+	p.x, p.node, p.weight.node = g.plain(p.x), m.Name, m.Name
+	return p, nil
 }
 
 // products reads each operator that multiplies by a weight; nil for one that
