@@ -53,7 +53,7 @@ func (d Device) String() string {
 			name = "." + string(filepath.Separator) + name
 		}
 	}
-	if d.Index == 0 {
+	if d.Index == 0 && !strings.Contains(name, ":") { // what stands behind a colon is read as the number
 		return name
 	}
 	return fmt.Sprintf("%s:%d", name, d.Index)

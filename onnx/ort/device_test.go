@@ -38,7 +38,7 @@ func TestParseDevice(t *testing.T) {
 }
 
 func FuzzParseDevice(f *testing.F) {
-	for _, s := range []string{"cpu", "cuda:1", "./ep.so:3", "a/b:c", "ep.so:99999999999999999999"} {
+	for _, s := range []string{"cpu", "cuda:1", "./ep.so:3", "a/b:c", "ep.so:99999999999999999999", "/::0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
