@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // byt5 is the tokenizer of ByT5, which has no vocabulary: a byte of UTF-8 is an
@@ -18,6 +19,7 @@ type byt5 struct {
 	ids     map[string]int64 // of the tokens
 	longest []string         // their texts, the longest first
 	first   [256]bool        // bytes that one of them begins with
+	bytes   [256]uint32      // ids
 	size    int
 }
 
@@ -34,31 +36,40 @@ var byt5Roles = []struct{ role, content string }{{"pad_token", "<pad>"}, {"eos_t
 // newByT5 makes the tokenizer that settings describe, at most with the ids of
 // limit rows.
 func newByT5(settings *tokenizerSettings, limit int) (*byt5, error) {
-	tokens, err := byt5Tokens(settings)
-	if err != nil {
+	b := &byt5{tokens: map[int64]addedToken{}, ids: map[string]int64{}, size: byt5Bytes + 256}
+	if err := b.add(settings); err != nil {
 		return nil, err
 	}
-	b := &byt5{tokens: tokens, ids: map[string]int64{}, size: byt5Bytes + 256}
-	for _, id := range slices.Sorted(maps.Keys(tokens)) {
-		text := tokens[id].Content
+	for _, id := range slices.Sorted(maps.Keys(b.tokens)) {
+		text := b.tokens[id].Content
 		if id < 0 || id >= int64(limit) {
 			return nil, fmt.Errorf("the token %q has id %d, but the model's embedding has %d rows: the tokenizer of another model", text, id, limit)
 		}
 		b.size = max(b.size, int(id)+1)
 		if text != "" {
-			b.ids[text] = id
 			b.longest = append(b.longest, text)
 			b.first[text[0]] = true
 		}
 	}
 	slices.SortFunc(b.longest, func(a, b string) int { return len(b) - len(a) })
+	for i := range b.bytes {
+		b.bytes[i] = uint32(i) + byt5Bytes
+		if id, ok := b.ids[string(rune(i))]; ok {
+			b.bytes[i] = uint32(id)
+		}
+	}
 	return b, nil
 }
 
-// byt5Tokens returns the tokens that are no bytes, by id: those with a role and
-// those that the settings give an id keep it, the others follow.
-func byt5Tokens(settings *tokenizerSettings) (map[int64]addedToken, error) {
-	tokens, defaults := map[int64]addedToken{}, map[string]addedToken{}
+// add takes the tokens: those with the first ids, those that the settings give
+// an id, and the special ones that have none yet. They get the ids behind the
+// texts known so far, without the flags that they may have.
+func (b *byt5) add(settings *tokenizerSettings) error {
+	put := func(id int64, t addedToken) {
+		t.ID, t.Special, t.bare = id, false, false
+		b.tokens[id], b.ids[t.Content] = t, id
+	}
+	defaults := map[string]addedToken{}
 	for id, r := range byt5Roles {
 		t, said := settings.named[r.role]
 		if !said {
@@ -67,32 +78,55 @@ func byt5Tokens(settings *tokenizerSettings) (map[int64]addedToken, error) {
 		if t.bare { // for ByT5 only
 			t.LStrip, t.RStrip = true, true
 		}
-		tokens[int64(id)], defaults[r.role] = t, t
+		defaults[r.role] = t
+		put(int64(id), t)
 	}
 	for _, t := range settings.added {
-		tokens[t.ID] = t
-	}
-	next := int64(byt5Bytes + 256)
-	for id := range tokens {
-		if id >= byt5Bytes+256 {
-			next++
+		if old, ok := b.tokens[t.ID]; ok {
+			delete(b.ids, old.Content)
 		}
+		put(t.ID, t)
 	}
 	others, err := byt5Special(settings)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, t := range settings.tokens(slices.Collect(maps.Values(tokens)), defaults, others) {
-		tokens[next] = t
-		next++
+	known := b.texts()
+	next := int64(len(known))
+	special := slices.Concat(settings.withRoles(defaults), others)
+	for _, t := range special {
+		if _, ok := b.ids[t.Content]; ok || t.Content == "" {
+			continue
+		}
+		id, ok := known[t.Content]
+		if !ok {
+			id = next
+			next++
+		}
+		put(id, addedToken{Content: t.Content})
 	}
-	special := settings.tokens(nil, defaults, others)
-	for id, t := range tokens {
-		t.ID, t.bare = id, false
-		t.Special = slices.ContainsFunc(special, func(o addedToken) bool { return o.Content == t.Content })
-		tokens[id] = t
+	for text := range contents(special) {
+		if t, ok := b.tokens[b.ids[text]]; ok && text != "" {
+			t.Special = true
+			b.tokens[t.ID] = t
+		}
 	}
-	return tokens, nil
+	return nil
+}
+
+// texts returns the texts that ids stand for, a byte as the character of its
+// number.
+func (b *byt5) texts() map[string]int64 {
+	known := map[string]int64{}
+	for i := range int64(256) {
+		if _, ok := b.tokens[i+byt5Bytes]; !ok {
+			known[string(rune(i))] = i + byt5Bytes
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.tokens)) {
+		known[b.tokens[id].Content] = id
+	}
+	return known
 }
 
 // byt5Special returns the special tokens without a role: those that the
@@ -103,14 +137,10 @@ func byt5Special(settings *tokenizerSettings) ([]addedToken, error) {
 		n = *settings.extraIDs
 	}
 	if len(settings.old) > 0 && n > 0 {
-		own := 0
-		for _, t := range settings.old {
-			if strings.Contains(t.Content, "extra_id") {
-				own++
-			}
-		}
-		if own != n {
-			return nil, fmt.Errorf("%d sentinels among additional_special_tokens, but extra_ids is %d", own, n)
+		own := contents(settings.old)
+		maps.DeleteFunc(own, func(text string, _ bool) bool { return !strings.Contains(text, "extra_id") })
+		if len(own) != n {
+			return nil, fmt.Errorf("%d sentinels among additional_special_tokens, but extra_ids is %d", len(own), n)
 		}
 	}
 	if settings.extraSaid {
@@ -137,17 +167,24 @@ func (b *byt5) encode(text string) []uint32 {
 			continue
 		}
 		t := b.tokens[id]
-		if t.RStrip && i+1 < len(parts) {
-			parts[i+1] = strings.TrimLeftFunc(parts[i+1], isPythonSpace)
+		var left, right string
+		if i > 0 {
+			left = parts[i-1]
 		}
-		if t.LStrip && i > 0 {
-			parts[i-1] = strings.TrimRightFunc(parts[i-1], isPythonSpace)
+		if i+1 < len(parts) {
+			right = parts[i+1]
 		}
-		if t.SingleWord {
+		if t.RStrip && right != "" {
+			parts[i+1] = strings.TrimLeftFunc(right, isPythonSpace)
+		}
+		if t.LStrip && left != "" {
+			parts[i-1] = strings.TrimRightFunc(left, isPythonSpace)
+		}
+		if t.SingleWord { // a space beside it counts though it was stripped
 			switch {
-			case i > 0 && parts[i-1] != "" && !strings.HasSuffix(parts[i-1], " "):
+			case left != "" && !strings.HasSuffix(left, " "):
 				parts[i-1], parts[i] = parts[i-1]+part, ""
-			case i+1 < len(parts) && parts[i+1] != "" && !strings.HasPrefix(parts[i+1], " "):
+			case right != "" && !strings.HasPrefix(right, " "):
 				parts[i+1], parts[i] = part+parts[i+1], ""
 			}
 		}
@@ -159,7 +196,7 @@ func (b *byt5) encode(text string) []uint32 {
 			continue
 		}
 		for i := range len(part) {
-			ids = append(ids, uint32(part[i])+byt5Bytes)
+			ids = append(ids, b.bytes[part[i]])
 		}
 	}
 	return ids
@@ -215,7 +252,11 @@ func (b *byt5) decode(ids []uint32) string {
 				text = append(text, t.Content...)
 			}
 		} else if id >= byt5Bytes && id < byt5Bytes+256 {
-			text = append(text, byte(id-byt5Bytes))
+			if r := rune(id - byt5Bytes); b.bytes[r] == id {
+				text = append(text, byte(r))
+			} else { // a token has its text
+				text = utf8.AppendRune(text, r)
+			}
 		}
 	}
 	return strings.ToValidUTF8(string(text), "")

@@ -136,7 +136,7 @@ func TestByT5Errors(t *testing.T) {
 		"{" + class + `, "added_tokens_decoder": {"0": 7}}`:                                         "added_tokens_decoder: 0",
 		"{" + class + `, "added_tokens_decoder": {"-1": {"content": "x"}}}`:                         `the token "x" has id -1`,
 		"{" + class + `, "extra_ids": 0, "added_tokens_decoder": {"4000000000": {"content": "x"}}}`: `the token "x" has id 4000000000`,
-		"{" + class + `, "added_tokens_decoder": {"1": {"content": "x"}}}`:                          "has id 384, but the model's embedding has 384 rows",
+		"{" + class + `, "added_tokens_decoder": {"1": {"content": "x"}}}`:                          "eos_token_id in config.json is 1",
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "tokenizer_config.json"), []byte(config))

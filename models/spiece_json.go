@@ -48,11 +48,10 @@ func (s *spiece) tokenizerFile(settings *tokenizerSettings, rows int) (*tokenize
 	if err != nil {
 		return nil, err
 	}
-	added := slices.Concat(settings.added, settings.tokens(settings.added, namedDefaults, special))
 	unk := int64(s.unk) // transformers writes 2, which it is in every T5
 	return &tokenizerFile{
 		Version:       "1.0",
-		AddedTokens:   placed(added, vocab),
+		AddedTokens:   placed(joined(settings, special), vocab),
 		Normalizer:    precompiled(s.charsmap),
 		PreTokenizer:  map[string]any{"type": "Sequence", "pretokenizers": []any{map[string]any{"type": "WhitespaceSplit"}, words()}},
 		PostProcessor: endOfSequence(slices.IndexFunc(vocab, func(p piece) bool { return p.Text == "</s>" })),
@@ -89,8 +88,25 @@ func (s *spiece) special(settings *tokenizerSettings, extra int) ([]addedToken, 
 	return list, nil
 }
 
+// joined returns all added tokens in the order in which they get ids: those that
+// the settings give one, those with a role, the others. A role makes special.
+func joined(settings *tokenizerSettings, others []addedToken) []addedToken {
+	named := settings.withRoles(namedDefaults)
+	list, held, role := slices.Clone(settings.added), contents(settings.added), contents(named)
+	for _, t := range slices.Concat(named, others) {
+		if !held[t.Content] {
+			list = append(list, t)
+		}
+	}
+	for i, t := range list {
+		list[i].Special = t.Special || role[t.Content]
+	}
+	return list
+}
+
 // placed returns added tokens with their ids, sorted by them: one that the
-// vocabulary has keeps that id, another gets the next.
+// vocabulary has keeps that id, another gets the next. Of two with one text the
+// last counts.
 // Source: tokenizers src/tokenizer/added_vocabulary.rs (add_tokens).
 func placed(tokens []addedToken, vocab []piece) []addedToken {
 	ids := map[string]int64{}

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // folderGolden is what transformers makes of a tokenizer's folder and of all
@@ -243,4 +244,54 @@ func BenchmarkOpenSpiece(b *testing.B) {
 		}
 		tok.Close()
 	}
+}
+
+// Whatever the files beside a tokenizer say, the ids are those of transformers.
+// It loads tokenizers whose padding or end of sequence is no token, or has
+// another id than the model's; those, and no others, are refused.
+func TestTokenizerSettingsLikeTransformers(t *testing.T) {
+	var golden struct {
+		Texts []string
+		Cases []struct {
+			Bytes bool
+			Files map[string]json.RawMessage
+			IDs   [][]int64
+			Ends  [][]int64
+			Error string
+		}
+	}
+	if err := json.Unmarshal(gunzip(t, "testdata/tokenizers/settings.json.gz"), &golden); err != nil {
+		t.Fatal(err)
+	}
+	spiece := gunzip(t, "testdata/tokenizers/symbols/spiece.model.gz")
+	held, refused := 0, 0
+	for i, c := range golden.Cases {
+		dir := t.TempDir()
+		for name, content := range c.Files {
+			write(t, filepath.Join(dir, name), content)
+		}
+		if !c.Bytes {
+			write(t, filepath.Join(dir, "spiece.model"), spiece)
+		}
+		tok, err := openTokenizer(dir, Config{ModelType: "t5", VocabSize: 2000, PadID: 0, EOSID: 1})
+		good := c.Error == "" && cmp.Equal(c.Ends, [][]int64{{0}, {1}})
+		if (err == nil) != good {
+			t.Errorf("case %d, %s: %v, wanted %v %s", i, c.Files["tokenizer_config.json"], err, c.Ends, c.Error)
+		}
+		if err != nil {
+			refused++
+			continue
+		}
+		for j, text := range golden.Texts {
+			if ids, err := tok.Encode(text); err != nil || !cmp.Equal(ids, c.IDs[j], cmpopts.EquateEmpty()) {
+				t.Errorf("case %d, %q gives %v, %v, wanted %v", i, text, ids, err, c.IDs[j])
+			}
+		}
+		tok.Close()
+		held++
+	}
+	if held < 80 {
+		t.Errorf("only %d settings make a tokenizer", held)
+	}
+	t.Logf("%d settings with %d texts each, %d refused", held, len(golden.Texts), refused)
 }

@@ -33,29 +33,28 @@ type tokenizerSettings struct {
 // in the vocabulary get ids.
 var roles = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// tokens returns the named tokens and then others, each content once, without
-// those of skip. defaults has the named ones that are there if nothing is said
-// about them.
-func (s *tokenizerSettings) tokens(skip []addedToken, defaults map[string]addedToken, others []addedToken) []addedToken {
+// withRoles returns the named tokens, those of defaults where nothing is said.
+func (s *tokenizerSettings) withRoles(defaults map[string]addedToken) []addedToken {
 	var list []addedToken
-	add := func(t addedToken) {
-		same := func(o addedToken) bool { return o.Content == t.Content }
-		if t.Content != "" && !slices.ContainsFunc(skip, same) && !slices.ContainsFunc(list, same) {
-			list = append(list, t)
-		}
-	}
 	for _, role := range roles {
 		t, said := s.named[role]
 		if !said {
 			t = defaults[role]
 		}
-		t.Special = true
-		add(t)
-	}
-	for _, t := range others {
-		add(t)
+		if t.Content != "" {
+			list = append(list, t)
+		}
 	}
 	return list
+}
+
+// contents returns the texts of tokens.
+func contents(tokens []addedToken) map[string]bool {
+	set := map[string]bool{}
+	for _, t := range tokens {
+		set[t.Content] = true
+	}
+	return set
 }
 
 // readTokenizerSettings reads tokenizer_config.json, special_tokens_map.json
@@ -165,10 +164,9 @@ func (s *tokenizerSettings) takeAdded(added map[string]int64) error {
 	if len(added) > addedLimit {
 		return fmt.Errorf("%d tokens, at most %d are allowed", len(added), addedLimit)
 	}
+	special := contents(slices.Concat(s.extra, slices.Collect(maps.Values(s.named))))
 	for content, id := range added {
-		same := func(t addedToken) bool { return t.Content == content }
-		special := slices.ContainsFunc(s.extra, same) || slices.ContainsFunc(slices.Collect(maps.Values(s.named)), same)
-		s.added = append(s.added, addedToken{ID: id, Content: content, Normalized: !special, Special: special})
+		s.added = append(s.added, addedToken{ID: id, Content: content, Normalized: !special[content], Special: special[content]})
 	}
 	return nil
 }

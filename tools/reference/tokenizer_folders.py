@@ -4,11 +4,14 @@ and of hostile text, for every kind of tokenizer folder.
     python tools/reference/tokenizer_folders.py texts DATA models/testdata/tokenizers
     python tools/reference/tokenizer_folders.py train T5/spiece.model models/testdata/tokenizers
     python tools/reference/tokenizer_folders.py ids models/testdata/tokenizers [NAME]...
+    python tools/reference/tokenizer_folders.py settings models/testdata/tokenizers
 
 texts gathers the sentences from a folder with BoolQ, COPA and XQuAD. train
 makes the folders: SentencePiece models of T5's kinds, trained on those
 sentences, and the JSON files that such models are published with. ids loads
-each folder and writes golden.json into it. Needs transformers, sentencepiece
+each folder and writes golden.json into it. settings draws JSON files at random
+for the folder symbols and for ByT5, and writes settings.json.gz: the files, the
+ids of some texts, or the error that transformers gives. Needs transformers, sentencepiece
 and protobuf (which transformers needs to read spiece.model).
 
 texts.gz holds each text as its length (a varint) and its bytes; some are not
@@ -367,5 +370,83 @@ def ids(out, *names):
         print(f"{name}: {len(tok)} ids known, {len(seen)} texts, {count} ids")
 
 
+WORDS = ["<pad>", "</s>", "<unk>", "<s>", *sentinels(3), "<both>", "<left>", "<word>", "Word", "film", "[X]", "<sep>", "new york", "<ctrl>", "→", "a", "the "]
+
+
+def drawn_files(rng, is_bytes):
+    """tokenizer_config.json and what may lie beside it, with tokens of all kinds."""
+
+    def drawn(content):
+        t = {"content": content} | {k: rng.random() < 0.3 for k in ["lstrip", "rstrip", "single_word", "normalized"]}
+        return t | ({"special": rng.random() < 0.5} if rng.random() < 0.5 else {})
+
+    def named(kind):
+        out = {}
+        for role, content in {**NAMES, "bos_token": "<s>", "cls_token": "<left>"}.items():
+            r = rng.random()
+            if r < 0.5:
+                out[role] = content if r < 0.3 else kind | drawn(content)
+        return out
+
+    config = named({"__type": "AddedToken"})
+    n = rng.choice([None, 0, 3, 3, 3])
+    if n is not None:
+        config["extra_ids"] = n
+    extra = sentinels(n if n is not None else 125 if is_bytes else 100) + rng.sample(WORDS, rng.randint(0, 4))
+    match rng.randrange(10):
+        case 0 | 1 | 2:
+            config["additional_special_tokens"] = extra
+        case 3 | 4:
+            config["extra_special_tokens"] = extra
+        case 5:
+            config["additional_special_tokens"] = None
+        case 6:
+            config["extra_special_tokens"] = {}
+    end = 259 if is_bytes else 1500
+    if rng.random() < 0.5:
+        ids = rng.sample(range(3 if is_bytes else 8), rng.randint(0, 3)) + [end + i for i in range(rng.randint(0, 3))]
+        own = dict(enumerate(["<pad>", "</s>", "<unk>"])) if is_bytes else {}
+        config["added_tokens_decoder"] = {str(i): drawn(own.get(i, w)) for i, w in zip(ids, rng.sample(WORDS, len(ids)))}
+    if is_bytes:
+        config["tokenizer_class"] = "ByT5Tokenizer"
+    files = {"tokenizer_config.json": config}
+    if rng.random() < 0.5:
+        files["special_tokens_map.json"] = named({}) | ({"additional_special_tokens": extra} if rng.random() < 0.4 else {})
+    if rng.random() < 0.3:
+        files["added_tokens.json"] = {w: end + i for i, w in enumerate(rng.sample(WORDS, 2))}
+    return files
+
+
+def settings(out):
+    import tempfile
+
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    rng = random.Random(23)
+    texts = ["".join(rng.choice(WORDS + [" ", "  ", "x", "\u3000", "é"]) for _ in range(rng.randint(1, 8))) for _ in range(80)]
+    spiece = gzip.decompress((pathlib.Path(out) / "symbols/spiece.model.gz").read_bytes())
+    cases = []
+    for i in range(120):
+        files = drawn_files(rng, i % 2 == 1)
+        with tempfile.TemporaryDirectory() as tmp:
+            folder = pathlib.Path(tmp)
+            for name, content in files.items():
+                (folder / name).write_text(json.dumps(content), "utf-8")
+            if i % 2 == 0:
+                (folder / "spiece.model").write_bytes(spiece)
+            kind = transformers.T5Tokenizer if i % 2 == 0 else transformers.ByT5Tokenizer
+            case = {"bytes": i % 2 == 1, "files": files}
+            try:
+                tok = kind.from_pretrained(folder)
+                case["ids"] = tok(texts, add_special_tokens=False)["input_ids"]
+                case["ends"] = tok(["<pad>", "</s>"], add_special_tokens=False)["input_ids"]
+            except ValueError as e:
+                case["error"] = str(e)[:100]
+        cases.append(case)
+    write_gz(pathlib.Path(out) / "settings.json.gz", json.dumps({"texts": texts, "cases": cases}, separators=(",", ":")).encode())
+    print(f"{len(cases)} settings, {sum('ids' in c for c in cases)} of them good, {len(texts)} texts")
+
+
 if __name__ == "__main__":
-    {"texts": texts, "train": train, "ids": ids}[sys.argv[1]](*sys.argv[2:])
+    {"texts": texts, "train": train, "ids": ids, "settings": settings}[sys.argv[1]](*sys.argv[2:])
