@@ -26,8 +26,10 @@ func TestFunctionsAreTheRuntimes(t *testing.T) {
 	positive := b.Add(b.Abs(x), c)
 	small := b.Ints(n)
 
-	unaryOps := []string{"Identity", "Neg", "Abs", "Exp", "Floor", "Relu", "Tanh", "Erf", "Sigmoid", "Softplus", "HardSwish", "LeakyRelu", "Gelu",
-		"com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu", "Dropout"}
+	unaryOps := []string{
+		"Identity", "Neg", "Abs", "Exp", "Floor", "Relu", "Tanh", "Erf", "Sigmoid", "Softplus", "HardSwish", "LeakyRelu", "Gelu",
+		"com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu", "Dropout",
+	}
 	made := map[string]string{}
 	for _, op := range unaryOps {
 		made[op] = b.Op(op, []string{x})
