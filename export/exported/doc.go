@@ -2,7 +2,16 @@
 // Transformers.js write them: encoder_model.onnx with decoder_model.onnx or
 // decoder_model_merged.onnx.
 //
-// Call [Load] with an opened model. What it returns is the same model after
+// Call [RecoverFiles] with an opened model. It finds the weights of a T5 in the
+// graphs, so that package export's own graphs can be used with them; package
+// export calls it and, where that cannot be done, [Load].
+//
+// Recovery goes by structure, from the output of a graph back to its token ids
+// (recover_walk.go). Where exporters differ in how they write something, such
+// as a norm or an activation, it does not compare nodes but computes a few
+// numbers with them (recover_eval.go). The files are called recover*.go.
+//
+// Load keeps the graphs. What it returns is the same model after
 // surgery: an encoder that takes embeddings in place of token ids, so that a
 // prompt can be laid before them, and a decoder without a cache. Both hold one
 // form of each operator (opset 18 or newer), float32 throughout, and constants
