@@ -155,7 +155,7 @@ func FuzzByT5(f *testing.F) {
 	f.Add("aaa", "aa", byte(0))
 	f.Add(" x", " ", byte(7))
 	f.Fuzz(func(t *testing.T, text, token string, flags byte) {
-		settings := &tokenizerSettings{named: map[string]addedToken{}, added: []addedToken{{
+		settings := &tokenizerSettings{extraIDs: new(int), named: map[string]addedToken{}, added: []addedToken{{
 			ID: 300, Content: cleanText(token), LStrip: flags&1 > 0, RStrip: flags&2 > 0, SingleWord: flags&4 > 0,
 		}}}
 		b, err := newByT5(settings, 400)
