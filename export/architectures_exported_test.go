@@ -15,9 +15,9 @@ import (
 // follows it in the folder's name, "plain" for nothing.
 var exportedVariants = map[string]string{
 	"t5": "opset11 opset12 opset13 opset14 opset15 opset16 opset17 opset18 opset19 opset20 with-past merged " +
-		"merged-opset11 merged-external hub hub-fp16 hub-int8 optimized-basic optimized-extended",
+		"merged-opset11 merged-external hub hub-fp16 hub-int8 optimized-basic optimized-extended torchscript dynamo",
 	"t5-v1_1": "opset11 opset12 opset13 opset14 opset15 opset16 opset17 opset18 opset19 opset20 merged merged-opset13 " +
-		"external hub-fp16 hub-int8 hub-uint8 fp16-traced optimized-extended optimized-all optimized-t5",
+		"external hub-fp16 hub-int8 hub-uint8 fp16-traced optimized-extended optimized-all optimized-t5 torchscript dynamo",
 	"t5-11b": "plain optimized-O2", "flan-t5": "plain", "mt5": "plain", "umt5": "plain merged", "byt5": "plain",
 }
 

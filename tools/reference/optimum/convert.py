@@ -1,4 +1,4 @@
-"""How a checkpoint becomes ONNX graphs: Optimum's exporter, then what others do to its graphs.
+"""How a checkpoint becomes ONNX graphs: an exporter, then what others do to its graphs.
 
 Each step works on a folder of graphs. The first, `export`, says in which order they come.
 """
@@ -8,10 +8,11 @@ import os
 import onnx
 import torch
 import transformers
-from optimum.exporters.onnx import main_export
+
+import by_torch
 
 # The environment that this runs in.
-ERA = "2023" if transformers.__version__.startswith("4.3") else "2025"
+ERA = {"4.33": "2023", "4.57": "2025", "5.23": "2026"}[transformers.__version__.rpartition(".")[0]]
 
 # Transformers.js's names of precisions.
 SUFFIX = {"fp32": "", "fp16": "_fp16", "int8": "_quantized", "uint8": "_uint8"}
@@ -19,8 +20,11 @@ SUFFIX = {"fp32": "", "fp16": "_fp16", "int8": "_quantized", "uint8": "_uint8"}
 
 def export(fixture, checkpoint, out):
     """Writes the fixture's graphs into the folder out: float32 under the plain names, others with Transformers.js's suffix."""
-    with external_data(fixture.external):
-        export_optimum(fixture, checkpoint, out)
+    if fixture.exporter == "optimum":
+        with external_data(fixture.external):
+            export_optimum(fixture, checkpoint, out)
+    else:
+        by_torch.export(checkpoint, out, fixture.opset, fixture.exporter == "dynamo")
     if fixture.hub:
         slim(out)
         tokenizer(out)
@@ -46,6 +50,8 @@ class external_data:
 
 
 def export_optimum(fixture, checkpoint, out):
+    from optimum.exporters.onnx import main_export
+
     task = "text2text-generation" + ("" if fixture.kind == "plain" else "-with-past")
     prepare()
     options = {"do_validation": True}

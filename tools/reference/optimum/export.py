@@ -43,10 +43,14 @@ def clear(folder):
 
 
 def make(fixture, folder):
-    """Exports in a scratch folder and takes over what the fixture keeps."""
+    """Exports in a scratch folder and takes over what the fixture keeps.
+
+    The checkpoint is named from its parent, since config.json may say where it was.
+    """
+    os.chdir(DATA / "arch")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        convert.export(fixture, DATA / "arch" / fixture.arch, scratch)
+        convert.export(fixture, Path(fixture.arch), scratch)
         clear(folder)
         graphs = folder / "onnx" if fixture.hub else folder
         graphs.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ class Fixture:
     name: str
     arch: str  # the folder of export/testdata/arch that holds the checkpoint
     opset: int = 18
-    era: str = "2025"  # which environment exports it: "2025" or "2023"
+    era: str = "2025"  # which environment exports it: "2023", "2025" or "2026"
+    exporter: str = "optimum"  # or torch.onnx's own: "torchscript", "dynamo"
     kind: str = "plain"  # "plain": encoder_model and decoder_model; "with-past": decoder_with_past_model too; "merged"
     precision: str = "fp32"  # "fp32", "fp16", "fp16-traced", "int8", "uint8"
     external: bool = False  # weights in X.onnx_data
@@ -63,4 +64,9 @@ FIXTURES = [
     Fixture("t5-v1_1-optimized-extended", "t5-v1_1", optimize="extended"),
     Fixture("t5-v1_1-optimized-all", "t5-v1_1", optimize="all"),
     Fixture("t5-v1_1-optimized-t5", "t5-v1_1", optimize="t5", runs=False),
+    # what torch.onnx makes of today's transformers
+    Fixture("t5-torchscript", "t5", era="2026", exporter="torchscript"),
+    Fixture("t5-v1_1-torchscript", "t5-v1_1", era="2026", exporter="torchscript"),
+    Fixture("t5-dynamo", "t5", 20, era="2026", exporter="dynamo"),
+    Fixture("t5-v1_1-dynamo", "t5-v1_1", 20, era="2026", exporter="dynamo"),
 ]

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from importlib.metadata import PackageNotFoundError, version
 
-TOOLS = ("optimum", "optimum-onnx", "transformers", "torch", "onnx", "onnxruntime", "onnxslim")
+TOOLS = ("optimum", "optimum-onnx", "transformers", "torch", "onnx", "onnxruntime", "onnxslim", "onnxscript")
 
 
 def versions():
