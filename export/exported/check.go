@@ -1,12 +1,11 @@
 package exported
 
 import (
+	"fmt"
 	"slices"
 
 	"softprompt/onnx"
 	"softprompt/onnx/hint"
-
-	"fmt"
 )
 
 // check holds what is left against the role: every operator is known, every
