@@ -41,13 +41,33 @@ const (
 // outcome is what became of a model, and why.
 type outcome struct{ what, why string }
 
+// improved has the cases that ONNX Runtime before 1.31 computes otherwise: it
+// averages where all keys are masked, and its kernels fail on empty tensors.
+var improved = set(
+	"test_attention_23_boolmask_fullymasked_row_nan_robustness",
+	"test_attention_23_fullymasked_qk_matmul_output_mode3_zero",
+	"test_attention_24_fullymasked_qk_matmul_output_mode3_zero",
+	"test_attention_24_qk_matmul_output_mode3_softmax_precision",
+	"test_attention_causal_boolmask_nan_robustness",
+	"test_reshape_allowzero_reordered",
+	"test_slice_start_out_of_bounds",
+	"test_split_zero_size_splits_opset13",
+	"test_split_zero_size_splits_opset18",
+)
+
 // TestBackend differentiates the operator models of ONNX's backend tests in
 // all their float inputs, at the point that the test gives or, where the
 // operator is not smooth there, at one close to it.
 func TestBackend(t *testing.T) {
 	tally := map[string]map[outcome]int{} // by operator
 	counts := map[string]int{}
+	file := filepath.Join("testdata", "backend", "outcomes.txt")
+	runtime := "ONNX Runtime " + orttest.Runtime(t).Version()
+	usual := firstLine(string(must(os.ReadFile(file))(t)))
 	for _, c := range backendCases(t) {
+		if runtime != usual && improved[c.name] {
+			continue
+		}
 		o := outcome{differs, "the test ended early"}
 		t.Run(c.name, func(t *testing.T) { o = examine(t, c.model) })
 		op := c.model.Metadata["operator"]
@@ -66,18 +86,17 @@ func TestBackend(t *testing.T) {
 	summary := fmt.Sprintf("%d models of ONNX's backend tests: %s", all, strings.Join(parts, ", "))
 	t.Log(summary)
 
-	got := "ONNX Runtime " + orttest.Runtime(t).Version() + "\n" + summary + "\n\n" + table(tally)
-	file := filepath.Join("testdata", "backend", "outcomes.txt")
+	got := runtime + "\n" + summary + "\n\n" + table(tally)
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := string(must(os.ReadFile(file))(t))
-	if firstLine(got) != firstLine(want) {
-		t.Logf("%s is of %s, with other kernels: not compared", file, firstLine(want))
+	if runtime != usual && !*update {
+		t.Logf("%s is of %s, with other kernels: not compared", file, usual)
 		return
 	}
+	want := string(must(os.ReadFile(file))(t))
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("outcomes differ from %s (-want +got):\n%s", file, diff)
 	}

@@ -359,8 +359,8 @@ func contractCases() []contractCase {
 	past := []arg{x(1, 2, 2, 3), x(1, 2, 2, 3), x(1, 2, 2, 2), none, x(1, 2, 3, 3), x(1, 2, 3, 2)}
 	standard("past", past, f("scale", 1), i("is_causal", 1))
 	cases[len(cases)-1].outs = 3
-	for mode := range int64(4) {
-		standard(fmt.Sprint("scores, mode ", mode), []arg{x(1, 2, 2, 3), x(1, 2, 3, 3), x(1, 2, 3, 2), x(2, 3)}, f("scale", 1), f("softcap", 2), i("qk_matmul_output_mode", mode))
+	for _, mode := range []int64{0, 2, 3} {
+		standard(fmt.Sprint("scores, mode ", mode), []arg{x(1, 2, 2, 3), x(1, 2, 3, 3), x(1, 2, 3, 2), x(2, 3)}, f("scale", 1), i("qk_matmul_output_mode", mode))
 		c := &cases[len(cases)-1]
 		c.outs, c.omit, c.floats = 4, []int{1, 2}, []int{0, 3}
 	}

@@ -22,17 +22,24 @@ func attention(c *call) []string {
 		k, v = c.Concat(2, past, k), c.Concat(2, c.in(5), v)
 	}
 	raw := c.scores(q, c.shared(k, q))
-	capped := raw
-	if top := float64(n.Float("softcap", 0)); top != 0 {
-		capped = c.Scale(c.Tanh(c.Scale(raw, 1/top)), top)
+	s, top := c.masked(raw, q), float64(n.Float("softcap", 0))
+	switch {
+	case top != 0 && (s != raw || c.out(3) != ""): // releases differ in what comes first
+		return c.uncovered("softcap with a mask, or with the scores handed out")
+	case top != 0:
+		raw = c.Scale(c.Tanh(c.Scale(raw, 1/top)), top)
+		s = raw
 	}
-	s := c.masked(capped, q)
 	p := c.Softmax(s, -1)
-	if s != capped {
+	if s != raw {
 		p = c.only(c.Not(c.Op("IsNaN", []string{p})), p) // where all keys are hidden
 	}
 	y := c.merge(c.MatMul(p, c.shared(v, q)), flat)
-	stage := []string{raw, capped, s, p}[min(max(n.Int("qk_matmul_output_mode", 0), 0), 3)]
+	mode := min(max(n.Int("qk_matmul_output_mode", 0), 0), 3)
+	if mode == 1 && s != raw && c.out(3) != "" { // which was the other side of the mask once
+		return c.uncovered("qk_matmul_output_mode 1 with a mask")
+	}
+	stage := []string{raw, raw, s, p}[mode]
 	for i, x := range []*string{&k, &v} {
 		if c.out(1+i) != "" && *x == c.in(1+i) {
 			*x = c.Identity(*x)

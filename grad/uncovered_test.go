@@ -10,7 +10,7 @@ import (
 // TestUncoveredForms: forms of known operators that have no derivative here
 // are errors that say which, never wrong numbers.
 func TestUncoveredForms(t *testing.T) {
-	i, s := onnx.IntAttr, onnx.StringAttr
+	i, f, s := onnx.IntAttr, onnx.FloatAttr, onnx.StringAttr
 	type attrs = []onnx.Attr
 	for _, tc := range []struct {
 		op     string
@@ -25,6 +25,8 @@ func TestUncoveredForms(t *testing.T) {
 		{"com.microsoft.FusedMatMul", []string{"x", "x"}, attrs{i("transBatchA", 1)}, 1, "transBatchA"},
 		{"OneHot", []string{"at", "two", "pair"}, nil, 1, "no derivative"},
 		{"Attention", []string{"q", "k3", "k3"}, nil, 1, "4 heads of queries and 3 of keys"},
+		{"Attention", []string{"q", "q", "q"}, attrs{f("softcap", 2), i("is_causal", 1)}, 1, "softcap with a mask"},
+		{"Attention", []string{"q", "q", "q"}, attrs{i("qk_matmul_output_mode", 1), i("is_causal", 1)}, 4, "mode 1 with a mask"},
 		{"Attention", []string{"q", "q", "q", "", "", "", "lengths"}, nil, 1, "nonpad_kv_seqlen"},
 		{"com.microsoft.Attention", []string{"x3", "w3", "", "", "q"}, attrs{i("num_heads", 2)}, 1, "the past"},
 		{"com.microsoft.Attention", []string{"x3", "w3"}, attrs{i("num_heads", 2), i("do_rotary", 1)}, 1, "rotary"},
