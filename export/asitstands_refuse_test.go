@@ -67,3 +67,24 @@ func TestExportedRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestExportedNoDerivative: an operator that gradients cannot go through is
+// named with the files that it is from.
+func TestExportedNoDerivative(t *testing.T) {
+	spec := graphsOf(t, "t5-opset18")
+	for _, n := range spec.Graphs.Decoder.Graph.Nodes {
+		if n.Op == "Relu" {
+			c := *n
+			n.Op, n.Domain = "Relish", "acme"
+			spec.Graphs.Decoder.Opset["acme"] = 1
+			defer func() { *n = c }()
+			break
+		}
+	}
+	_, err := Train(spec)
+	for _, words := range []string{"encoder_model.onnx and decoder_model.onnx as they stand", "acme.Relish node decoder:", "no derivative"} {
+		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %v, want %q in one line", err, words)
+		}
+	}
+}
