@@ -187,6 +187,9 @@ func (r *Recovery) collect(enc, dec *walk) {
 	}
 	r.note(enc)
 	r.note(dec)
+	if slices.ContainsFunc(r.weights, func(w weight) bool { return w.quantum != nil }) {
+		r.Notes = append(r.Notes, "quantised weights became float32 numbers; nothing else is quantised then, so answers differ a little from the exported graphs'")
+	}
 }
 
 // note says what was found in one graph.

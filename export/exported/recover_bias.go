@@ -179,7 +179,7 @@ func (w *walk) checkBuckets(m maker) error {
 		}
 	}
 	if moved > 0 {
-		w.notes = append(w.notes, fmt.Sprintf("%v: %d of %d distances fall in the bucket beside theirs, by rounding; the recovered model has them right", m.Node, moved, len(at)))
+		w.notes = append(w.notes, fmt.Sprintf("%s: %d of %d distances fall in the bucket beside theirs, by rounding; the recovered model has them right", w.part, moved, len(at)))
 	}
 	return nil
 }
