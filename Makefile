@@ -8,6 +8,8 @@ ORT       ?=
 PKGS      ?= ./...
 TESTFLAGS ?= -timeout 20m
 FUZZTIME  ?= 10m
+# Tests that make test runs last, with what they count and measure in full view.
+REPORTS   := ^Test(Architectures|Backend|ExportedModels|ONNXAD|TokenizerFoldersLikeTransformers|PublishedTokenizerLikeTransformers)$$
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # With ORT, everything runs on that release of ONNX Runtime.
@@ -15,7 +17,7 @@ deps := go run ./tools/deps $(if $(ORT),-ort $(ORT))
 with := $(if $(ORT),ONNXRUNTIME_SHARED_LIBRARY_PATH="$$($(deps) -path)")
 lint := go tool -modfile=tools/lint/go.mod
 
-.PHONY: help deps build quickstart test fuzz bench reference compare lint fmt generate clean
+.PHONY: help deps build quickstart test fuzz bench reference hub xl compare lint fmt generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,9 +35,14 @@ build: deps ## build bin/softprompt
 quickstart: build ## tune a prompt for the built-in tiny model and use it
 	@$(with) sh tools/quickstart.sh
 
-test: deps ## vet and run every test
+test: deps ## vet and run every test, and print what was held against other programs
 	go vet $(PKGS)
+ifeq ($(PKGS),./...)
+	$(with) go test $(TESTFLAGS) -skip '$(REPORTS)' ./...
+	@$(with) TESTFLAGS='$(TESTFLAGS)' sh tools/reports.sh '$(REPORTS)' ./export ./export/exported ./grad ./models
+else
 	$(with) go test $(TESTFLAGS) $(PKGS)
+endif
 
 fuzz: deps ## run each fuzz target for FUZZTIME
 	@$(with) FUZZTIME='$(FUZZTIME)' sh tools/fuzz.sh $(PKGS)
@@ -45,6 +52,12 @@ bench: deps ## measure a training step against PEFT
 
 reference: ## compute the reference numbers again with PyTorch and PEFT
 	$(MAKE) -C tools/reference goldens
+
+hub: ## show that Python's huggingface_hub and softprompt use one cache
+	$(MAKE) -C tools/reference hub
+
+xl: deps ## export a 3 GB checkpoint and train a step of T5 XL, and print what they take
+	$(with) go run ./tools/xl
 
 compare: deps ## train prompts here and with PEFT from the same start and compare them
 	$(with) go run ./tools/compare -python "$$($(MAKE) -s -C tools/reference python)"

@@ -45,7 +45,7 @@ func TestExportedModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(counts)
+	t.Logf("exported T5 graphs against differences in float64: %v", counts)
 	if counts["agrees"] < 60 {
 		t.Errorf("no more than %d graphs in %s that have a gradient", counts["agrees"], root)
 	}

@@ -116,7 +116,7 @@ func TestTokenizerFoldersLikeTransformers(t *testing.T) {
 			want := loadFolderGolden(t, name)
 			tok := openFolder(t, unpackTokenizer(t, name), rows)
 			ids, differ := holdTexts(t, tok, texts, want)
-			t.Logf("%d texts, %d ids, %d differences", len(texts), ids, differ)
+			t.Logf("tokenizer of %s: %d texts, %d ids, %d texts differ from transformers", name, len(texts), ids, differ)
 			if got := tok.VocabSize(); got != want.VocabSize {
 				t.Errorf("%d ids known, wanted %d", got, want.VocabSize)
 			}
@@ -131,7 +131,7 @@ func TestTokenizerFoldersLikeTransformers(t *testing.T) {
 func TestPublishedTokenizerLikeTransformers(t *testing.T) {
 	texts := goldenTexts(t)
 	ids, differ := holdTexts(t, loadTokenizer(t, t5JSON(t), 32128), texts, loadFolderGolden(t, "t5"))
-	t.Logf("%d texts, %d ids, %d differences", len(texts), ids, differ)
+	t.Logf("tokenizer.json of T5: %d texts, %d ids, %d texts differ from transformers", len(texts), ids, differ)
 }
 
 func loadFolderGolden(t testing.TB, name string) (g folderGolden) {

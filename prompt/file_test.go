@@ -265,7 +265,7 @@ func TestCheckModel(t *testing.T) {
 	}{
 		"weights":   {p.CheckModel(others, config, ""), ErrOtherModel, "other weights", "org/model@abc"},
 		"width":     {p.CheckModel(wide, wideConfig, ""), ErrOtherModel, "width 3, the model's 4", "org/model@abc"},
-		"tokenizer": {p.CheckModel(fingerprint, config, "fedcba"), ErrOtherTokenizer, "fedcba", "tokenizer.json"},
+		"tokenizer": {p.CheckModel(fingerprint, config, "fedcba"), ErrOtherTokenizer, "fedcba", "tokenizer's files"},
 	} {
 		if !errors.Is(c.err, c.is) || !strings.Contains(c.err.Error(), c.want) || !strings.Contains(hint.Of(c.err), c.hint) {
 			t.Errorf("%s: error %v with hint %q, want %q and %q", name, c.err, hint.Of(c.err), c.want, c.hint)

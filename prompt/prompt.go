@@ -154,8 +154,8 @@ func (p *Prompt) CheckModel(fingerprint models.Fingerprint, config models.Config
 		}
 	}
 	if p.Meta.TokenizerHash != "" && tokenizerHash != "" && p.Meta.TokenizerHash != tokenizerHash {
-		return hint.Wrap(fmt.Errorf("%w: its tokenizer.json has hash %.12s, the model's %.12s", ErrOtherTokenizer, p.Meta.TokenizerHash, tokenizerHash),
-			"take tokenizer.json from where the prompt's model is from")
+		return hint.Wrap(fmt.Errorf("%w: its tokenizer has hash %.12s, the model's %.12s", ErrOtherTokenizer, p.Meta.TokenizerHash, tokenizerHash),
+			"take the tokenizer's files from where the prompt's model is from")
 	}
 	return nil
 }

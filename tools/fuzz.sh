@@ -6,6 +6,6 @@ for package in $packages; do
 	list=$(go test -list '^Fuzz' "$package")
 	for target in $(echo "$list" | grep '^Fuzz'); do
 		echo "== $package $target, $FUZZTIME"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" "$package"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 10x "$package"
 	done
 done

@@ -70,7 +70,6 @@ func (g differentiated) compare(t *testing.T, io map[string]*onnx.Tensor) float6
 	got := orttest.Run(t, m, feed(t, m, g.in))
 	value := apart(t, got[g.out], io[g.part+"_output"])
 	gradient := apart(t, got[grad.Prefix+g.wrt], io[g.part+"_grad"])
-	t.Logf("%s: value off by %.1e, gradient by %.1e", g.part, value, gradient)
 	const tolerance = 1e-5
 	if worst := max(value, gradient); !(worst <= tolerance) {
 		t.Errorf("%s: relative difference %.1e, want %.0e at most", g.part, worst, tolerance)
