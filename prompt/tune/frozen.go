@@ -94,6 +94,9 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 			return nil, err
 		}
 	}
+	if err := checkRecovered(ctx, rt, m); err != nil {
+		return nil, err
+	}
 	spec, err := m.Spec(ctx)
 	if err != nil {
 		return nil, err
