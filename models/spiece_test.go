@@ -52,6 +52,7 @@ func with(more ...made) []made { return slices.Concat(plainPieces, more) }
 func trainer(kind uint64) []byte {
 	return bytesField(nil, modelTrainer, varintField(nil, trainerModel, kind))
 }
+
 func normalizer(rules []byte) []byte {
 	return bytesField(nil, modelNormalizer, bytesField(nil, normalizerCharsmap, rules))
 }

@@ -32,28 +32,46 @@ func TestTokenizerSettings(t *testing.T) {
 		want  tokenizerSettings
 	}{
 		{"nothing", nil, tokenizerSettings{}},
-		{"names", map[string]string{config: `{"tokenizer_class": "T5Tokenizer", "extra_ids": 5, "eos_token": "</s>", "model_max_length": 512}`},
-			tokenizerSettings{extraIDs: &five, named: map[string]addedToken{"eos_token": bare("</s>")}}},
-		{"objects", map[string]string{config: `{"eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": true, "normalized": true}, "pad_token": {"content": "<pad>"}}`},
+		{
+			"names",
+			map[string]string{config: `{"tokenizer_class": "T5Tokenizer", "extra_ids": 5, "eos_token": "</s>", "model_max_length": 512}`},
+			tokenizerSettings{extraIDs: &five, named: map[string]addedToken{"eos_token": bare("</s>")}},
+		},
+		{
+			"objects",
+			map[string]string{config: `{"eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": true, "normalized": true}, "pad_token": {"content": "<pad>"}}`},
 			tokenizerSettings{named: map[string]addedToken{
 				"eos_token": {Content: "</s>", LStrip: true, Normalized: true},
 				"pad_token": {Content: "<pad>", Normalized: true},
-			}}},
+			}},
+		},
 		{"a token taken away", map[string]string{config: `{"eos_token": null}`}, tokenizerSettings{named: map[string]addedToken{"eos_token": bare("")}}},
-		{"special tokens", map[string]string{config: `{"additional_special_tokens": ["<a>", {"content": "<b>", "rstrip": true, "special": true}]}`},
-			tokenizerSettings{extraSaid: true, extra: []addedToken{bare("<a>"), {Content: "<b>", RStrip: true, Special: true}}}},
+		{
+			"special tokens",
+			map[string]string{config: `{"additional_special_tokens": ["<a>", {"content": "<b>", "rstrip": true, "special": true}]}`},
+			tokenizerSettings{extraSaid: true, extra: []addedToken{bare("<a>"), {Content: "<b>", RStrip: true, Special: true}}},
+		},
 		{"said to be none", map[string]string{config: `{"additional_special_tokens": null}`}, tokenizerSettings{extraSaid: true}},
 		{"an empty list", map[string]string{config: `{"extra_special_tokens": []}`}, tokenizerSettings{extraSaid: true}},
 		{"an empty object says nothing", map[string]string{config: `{"extra_special_tokens": { }}`}, tokenizerSettings{}},
-		{"the new name wins", map[string]string{config: `{"additional_special_tokens": ["<a>"], "extra_special_tokens": ["<b>"]}`},
-			tokenizerSettings{extraSaid: true, extra: []addedToken{bare("<b>")}}},
-		{"unless it is empty", map[string]string{config: `{"additional_special_tokens": ["<a>"], "extra_special_tokens": []}`},
-			tokenizerSettings{extraSaid: true, extra: []addedToken{bare("<a>")}}},
-		{"ids", map[string]string{config: `{"eos_token": "</s>", "added_tokens_decoder": {"7": {"content": "<x>"}, "1": {"content": "</s>", "rstrip": true, "normalized": false, "special": true}}}`},
+		{
+			"the new name wins",
+			map[string]string{config: `{"additional_special_tokens": ["<a>"], "extra_special_tokens": ["<b>"]}`},
+			tokenizerSettings{extraSaid: true, extra: []addedToken{bare("<b>")}},
+		},
+		{
+			"unless it is empty",
+			map[string]string{config: `{"additional_special_tokens": ["<a>"], "extra_special_tokens": []}`},
+			tokenizerSettings{extraSaid: true, extra: []addedToken{bare("<a>")}},
+		},
+		{
+			"ids",
+			map[string]string{config: `{"eos_token": "</s>", "added_tokens_decoder": {"7": {"content": "<x>"}, "1": {"content": "</s>", "rstrip": true, "normalized": false, "special": true}}}`},
 			tokenizerSettings{
 				named: map[string]addedToken{"eos_token": {ID: 1, Content: "</s>", RStrip: true, Special: true}},
 				added: []addedToken{{ID: 1, Content: "</s>", RStrip: true, Special: true}, {ID: 7, Content: "<x>", Normalized: true}},
-			}},
+			},
+		},
 		{"old files do not count beside ids", map[string]string{config: `{"added_tokens_decoder": {}}`, special: `{"eos_token": "<eos>"}`, added: `{"<x>": 9}`}, tokenizerSettings{}},
 		{"old files", map[string]string{
 			config:  `{"eos_token": "<eos>", "extra_special_tokens": ["<x>"]}`,
