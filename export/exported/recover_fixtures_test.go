@@ -17,20 +17,14 @@ import (
 	"softprompt/onnx/ort/orttest"
 )
 
-// exportedFixture is an exported model: one of testdata/exported, as its
-// manifest.json has it, or of our own testdata.
+// exportedFixture is an exported model of testdata/exported, as its
+// manifest.json has it.
 type exportedFixture struct {
 	Name, Arch, Precision string
 	dir                   string
 }
 
 const fixtureDir = "../testdata/exported"
-
-// ours are those that PyTorch's exporters wrote without Optimum.
-var ours = []exportedFixture{
-	{"torchscript-sdpa", "t5-v1_1", "fp32", "testdata/torchscript-sdpa"},
-	{"dynamo", "t5", "fp32", "testdata/dynamo"},
-}
 
 func eachFixture(t *testing.T, test func(t *testing.T, f exportedFixture)) {
 	data, err := os.ReadFile(filepath.Join(fixtureDir, "manifest.json"))
@@ -47,7 +41,7 @@ func eachFixture(t *testing.T, test func(t *testing.T, f exportedFixture)) {
 	for i := range list {
 		list[i].dir = filepath.Join(fixtureDir, list[i].Name)
 	}
-	for _, f := range append(list, ours...) {
+	for _, f := range list {
 		t.Run(f.Name, func(t *testing.T) { test(t, f) })
 	}
 }
