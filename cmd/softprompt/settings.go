@@ -17,7 +17,7 @@ import (
 // name; nil says that it was not given. The flag's own name is the field's
 // YAML key with dashes, and its default stands in the help (showDefaults).
 type settingFlags struct {
-	Model *string `placeholder:"M" group:"Model and task" help:"tiny, or a folder with config.json, model.safetensors and tokenizer.json."`
+	Model *string `placeholder:"M" group:"Model and task" help:"tiny, a folder with config.json, weights and tokenizer, or org/name[@revision] on the Hugging Face hub."`
 	Task  *string `placeholder:"T" group:"Model and task" help:"What to tune for; softprompt tasks lists them."`
 	Data  *string `placeholder:"DIR" group:"Model and task" help:"Folder with the task's files; without it, the part that travels with softprompt."`
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"softprompt/export"
 	"softprompt/models"
@@ -95,7 +96,7 @@ func ModelOf(path string, p *prompt.Prompt) (string, error) {
 		dir = filepath.Dir(path)
 	}
 	m := p.Meta
-	if len(m.Revision) == 40 { // hexadecimal digits of a commit
+	if isCommit(m.Revision) {
 		return m.BaseModel + "@" + m.Revision, nil
 	}
 	if s, err := ReadSettings(dir); err == nil {
@@ -105,6 +106,19 @@ func ModelOf(path string, p *prompt.Prompt) (string, error) {
 		return "", hint.Wrap(fmt.Errorf("prompt %s does not say which model it is for", path), "name it with --model")
 	}
 	return m.BaseModel, nil
+}
+
+// isCommit tells the revision of a model on the hub from that of an embedded
+// one: it has forty hexadecimal digits.
+func isCommit(revision string) bool { return len(revision) == 40 }
+
+// pinned returns the settings with a model on the hub named by its commit.
+func pinned(s Settings, revision string) Settings {
+	if isCommit(revision) {
+		name, _, _ := strings.Cut(s.Model, "@")
+		s.Model = name + "@" + revision
+	}
+	return s
 }
 
 // promptTask returns the task that a prompt answers, with its template and

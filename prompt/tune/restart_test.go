@@ -3,12 +3,14 @@ package tune
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"softprompt/models"
+	"softprompt/onnx/hint"
 	"softprompt/onnx/ort/orttest"
 	"softprompt/prompt"
 )
@@ -114,6 +116,59 @@ func TestModelOf(t *testing.T) {
 		got, err := ModelOf(c.path, c.p)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %q, %v, want %q", c.path, got, err, c.want)
+		}
+	}
+}
+
+// TestResumeOtherModel: a run does not go on with another model than it began
+// with, though it lies in the same place.
+func TestResumeOtherModel(t *testing.T) {
+	ctx, rt := context.Background(), orttest.Runtime(t)
+	from := filepath.Join("..", "..", "export", "testdata", "arch", "byt5")
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	s := smallRun(t)
+	s.Model, s.MaxTarget, s.Steps = dir, 12, 2
+	opts := Options{Out: filepath.Join(t.TempDir(), "run"), Open: models.Options{CacheDir: cache()}}
+	if _, err := Train(ctx, rt, s, opts); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "model.safetensors")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Clone(good)
+	for i := 8 + int(good[0]) + int(good[1])<<8; i < len(other); i += 4 {
+		other[i+2] ^= 0x40 // a bit that every precision keeps
+	}
+	if err := os.WriteFile(path, other, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(ctx, rt, opts); !errors.Is(err, prompt.ErrOtherModel) || hint.Of(err) == "" {
+		t.Errorf("another model: %v (%s)", err, hint.Of(err))
+	}
+	if err := os.WriteFile(path, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(ctx, rt, opts); err != nil {
+		t.Error(err)
+	}
+}
+
+// A model on the hub is opened again by its commit, whatever its branch is now.
+func TestPinned(t *testing.T) {
+	commit := strings.Repeat("0123456789", 4)
+	for _, c := range []struct{ model, revision, want string }{
+		{"acme/t5", commit, "acme/t5@" + commit},
+		{"acme/t5@main", commit, "acme/t5@" + commit},
+		{"tiny", "7dba6bb21e28", "tiny"},
+		{"./my@t5", "", "./my@t5"},
+	} {
+		if got := pinned(Settings{Model: c.model}, c.revision).Model; got != c.want {
+			t.Errorf("%s at %q: %s, want %s", c.model, c.revision, got, c.want)
 		}
 	}
 }

@@ -76,7 +76,10 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 
 // begin runs from the initial prompt.
 func (u *setup) begin(ctx context.Context, opts Options) (*Result, error) {
-	first := progress{Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: u.settings}
+	first := progress{
+		Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: u.settings,
+		Revision: u.meta.Revision, Fingerprint: u.meta.Fingerprint, Tokenizer: u.meta.TokenizerHash,
+	}
 	return u.run(ctx, &state{progress: first, current: u.start.Tensors}, opts)
 }
 
@@ -91,11 +94,20 @@ func Resume(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	u, err := newSetup(ctx, rt, st.Settings, opts)
+	u, err := newSetup(ctx, rt, pinned(st.Settings, st.Revision), opts)
 	if err != nil {
 		return nil, err
 	}
 	defer u.Close()
+	u.settings = st.Settings
+	was := prompt.Prompt{Meta: prompt.Meta{DModel: u.meta.DModel, Fingerprint: st.Fingerprint, TokenizerHash: st.Tokenizer}}
+	fp, err := u.model.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	if err := was.CheckModel(fp, u.model.Config, u.meta.TokenizerHash); err != nil {
+		return nil, fmt.Errorf("resuming run %s: model %s is not what it was: %w", opts.Out, st.Settings.Model, err)
+	}
 	return u.run(ctx, st, opts)
 }
 

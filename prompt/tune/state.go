@@ -30,8 +30,12 @@ type progress struct {
 	Seconds float64 `json:"seconds"`
 	// Settings are those that the run was started with.
 	Settings Settings `json:"settings"`
-	Rule     string   `json:"rule"`
-	Steps    []int64  `json:"steps"` // of the optimiser
+	// Revision, Fingerprint and Tokenizer are the model's, as in prompt.Meta.
+	Revision    string  `json:"revision,omitempty"`
+	Fingerprint string  `json:"fingerprint"`
+	Tokenizer   string  `json:"tokenizer"`
+	Rule        string  `json:"rule"`
+	Steps       []int64 `json:"steps"` // of the optimiser
 }
 
 // stateVersion changes when a state of before cannot be read any more.
