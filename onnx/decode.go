@@ -3,8 +3,6 @@ package onnx
 import (
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
 	"softprompt/onnx/onnxpb"
 )
 
@@ -36,7 +34,7 @@ func decodeModel(data []byte) (*Model, error) {
 		return nil, err
 	}
 	p := &onnxpb.ModelProto{}
-	if err := proto.Unmarshal(rest, p); err != nil {
+	if err := unmarshal(rest, p); err != nil {
 		return nil, err
 	}
 	if len(graphs) == 0 {
@@ -66,7 +64,7 @@ func decodeModel(data []byte) (*Model, error) {
 			return nil, fmt.Errorf("graph: %w", err)
 		}
 		p := &onnxpb.GraphProto{}
-		if err := proto.Unmarshal(rest, p); err != nil {
+		if err := unmarshal(rest, p); err != nil {
 			return nil, fmt.Errorf("graph: %w", err)
 		}
 		if err := m.Graph.decode(p, 0); err != nil {

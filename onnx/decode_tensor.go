@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"google.golang.org/protobuf/proto"
-
 	"softprompt/onnx/onnxpb"
 )
 
@@ -16,7 +14,7 @@ func decodeRawTensor(b []byte) (*Tensor, error) {
 		return nil, err
 	}
 	p := &onnxpb.TensorProto{}
-	if err := proto.Unmarshal(rest, p); err != nil {
+	if err := unmarshal(rest, p); err != nil {
 		return nil, err
 	}
 	if len(raws) > 0 { // of a field that is given twice, the last one counts
