@@ -26,7 +26,7 @@ var noise = []*regexp.Regexp{
 }
 
 // inNode is how the runtime reports what failed while a node ran.
-var inNode = regexp.MustCompile(`(?s)Non-zero status code returned while running (\S+) node\. Name:'([^']*)' Status Message: (.*)$`)
+var inNode = regexp.MustCompile(`Non-zero status code returned while running (\S+) node\. Name:'([^']*)' Status Message: (.*)$`)
 
 // explained is an error of the runtime in our words.
 type explained struct {
@@ -43,7 +43,7 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	node, text := "", err.Error()
+	node, text := "", strings.Join(strings.Fields(err.Error()), " ")
 	if m := inNode.FindStringSubmatch(text); m != nil {
 		node, text = m[1]+" node "+m[2]+": ", m[3]
 	}
@@ -69,7 +69,6 @@ func explain(err error) error {
 
 // clean strips the noise from the front of a message, however it is nested.
 func clean(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
 	for before := ""; before != s; {
 		before = s
 		for _, n := range noise {

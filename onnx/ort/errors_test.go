@@ -68,6 +68,7 @@ func FuzzExplain(f *testing.F) {
 	f.Add("Non-zero status code returned while running A node. Name:'' Status Message: /a.cc:1 f() x was false. y")
 	f.Add("[ONNXRuntimeError] : 1 : FAIL : [ONNXRuntimeError] : 2 : INVALID_ARGUMENT : É")
 	f.Add("\xff\xfe(((((")
+	f.Add("Non-zero status code returned while running A node. Name:'\n' Status Message: /")
 	f.Fuzz(func(t *testing.T, message string) {
 		if s := explain(errors.New(message)).Error(); strings.Contains(s, "\n") {
 			t.Errorf("%q has more than one line", s)
