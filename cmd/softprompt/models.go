@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"softprompt/export"
 )
@@ -35,6 +36,8 @@ type model struct {
 	Weights       string `json:"weights"` // element type in the file
 	Fingerprint   string `json:"fingerprint"`
 	TokenizerHash string `json:"tokenizer"`
+
+	Explain []string `json:"explain"` // how its files are read
 }
 
 // describe opens a model and reads off its sizes.
@@ -52,13 +55,18 @@ func describe(ctx context.Context, ui *tui, ref string) (model, error) {
 	if err != nil {
 		return model{}, err
 	}
-	embedding, _ := m.Checkpoint.Lookup("shared.weight")
+	weights := "its graphs"
+	if m.Graphs == nil {
+		embedding, _ := m.Checkpoint.Lookup("shared.weight")
+		weights = string(embedding.DType)
+	}
 	c := m.Config
 	return model{
 		Name: m.Name, Revision: m.Revision, Folder: m.Dir, Type: c.ModelType, Parameters: m.Config.Parameters(),
 		DModel: c.DModel, DFF: c.DFF, DKV: c.DKV, Heads: c.NumHeads, Layers: c.NumLayers, DecoderLayers: c.NumDecoderLayers,
 		Vocabulary: c.VocabSize, Words: tok.VocabSize(), Activation: c.Activation, Gated: c.Gated, Tied: c.TieWordEmbeddings,
-		Weights: string(embedding.DType), Fingerprint: fp.String(), TokenizerHash: tok.Hash(),
+		Weights: weights, Fingerprint: fp.String(), TokenizerHash: tok.Hash(),
+		Explain: m.Explain(),
 	}, nil
 }
 
@@ -106,5 +114,6 @@ func (c *modelsShowCmd) Run(ctx context.Context, ui *tui) error {
 		cells("fingerprint", short(m.Fingerprint)),
 		cells("tokenizer", m.TokenizerHash),
 	)
+	ui.printf("\n%s\n", strings.Join(m.Explain, "\n"))
 	return nil
 }
