@@ -62,8 +62,7 @@ func TestBackend(t *testing.T) {
 	tally := map[string]map[outcome]int{} // by operator
 	counts := map[string]int{}
 	file := filepath.Join("testdata", "backend", "outcomes.txt")
-	runtime := "ONNX Runtime " + orttest.Runtime(t).Version()
-	usual := firstLine(string(must(os.ReadFile(file))(t)))
+	runtime, usual := runtimes(t, file)
 	for _, c := range backendCases(t) {
 		if runtime != usual && improved[c.name] {
 			continue
@@ -102,9 +101,12 @@ func TestBackend(t *testing.T) {
 	}
 }
 
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
+// runtimes returns the ONNX Runtime that tests run on, and the one that a file
+// of outcomes is from. Others lack kernels.
+func runtimes(t *testing.T, file string) (runtime, usual string) {
+	t.Helper()
+	usual, _, _ = strings.Cut(string(must(os.ReadFile(file))(t)), "\n")
+	return "ONNX Runtime " + orttest.Runtime(t).Version(), usual
 }
 
 // table writes a line for each outcome of each operator.
