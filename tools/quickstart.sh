@@ -29,4 +29,4 @@ say bin/softprompt eval "$run" --decode rank
 say bin/softprompt predict "$run" 'a gorgeous , witty , seductive movie .' 'it is slow , dull and far too long .'
 
 printf '\nthe run lies in %s, its curve in %s/curve.png\n' "$run" "$run"
-printf 'to tune a model of your own: bin/softprompt train --model FOLDER --task sst2 --out runs/mine\n'
+printf 'to tune a model of your own: bin/softprompt train --model M --task sst2 --out runs/mine\n'
