@@ -44,7 +44,7 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 	}
 	g := b.Model.Graph
 	for _, n := range g.Nodes {
-		if a.stops(n) || !slices.ContainsFunc(uses(n), a.reached) {
+		if a.stops(n) || !slices.ContainsFunc(n.Uses(), a.reached) {
 			continue
 		}
 		for _, y := range n.Outputs {
@@ -65,11 +65,11 @@ func analyse(b *onnx.Builder, loss string, wrt []string) (*activity, error) {
 		if !slices.ContainsFunc(n.Outputs, func(y string) bool { return needed[y] && a.reached(y) }) {
 			continue
 		}
-		if a.stops(n) || !slices.ContainsFunc(uses(n), a.reached) {
+		if a.stops(n) || !slices.ContainsFunc(n.Uses(), a.reached) {
 			continue // a trainable inside the graph
 		}
 		a.on[n] = true
-		for _, x := range uses(n) {
+		for _, x := range n.Uses() {
 			needed[x] = true
 		}
 	}
@@ -86,7 +86,7 @@ func (a *activity) refuseRounding(g *onnx.Graph, loss string) error {
 		if !slices.ContainsFunc(n.Outputs, func(y string) bool { return needed[y] }) {
 			continue
 		}
-		for _, x := range uses(n) {
+		for _, x := range n.Uses() {
 			needed[x] = true
 		}
 		if rounds[opName(n)] && slices.ContainsFunc(n.Inputs, a.reached) {
@@ -177,11 +177,11 @@ func (a *activity) fail(n *onnx.Node, err error) error {
 func (a *activity) path(n *onnx.Node) string {
 	steps := []string{describe(n)}
 	for {
-		i := slices.IndexFunc(uses(n), a.reached)
+		i := slices.IndexFunc(n.Uses(), a.reached)
 		if i < 0 {
 			break
 		}
-		x := uses(n)[i]
+		x := n.Uses()[i]
 		if n = a.from[x]; n == nil {
 			steps = append(steps, x)
 			break

@@ -137,7 +137,7 @@ func prune(g *onnx.Graph) {
 	for _, n := range slices.Backward(g.Nodes) {
 		if slices.ContainsFunc(n.Outputs, func(y string) bool { return needed[y] }) {
 			kept = append(kept, n)
-			for _, x := range uses(n) {
+			for _, x := range n.Uses() {
 				needed[x] = true
 			}
 		}

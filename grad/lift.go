@@ -30,7 +30,7 @@ func lift(m *onnx.Model) (*onnx.Model, error) {
 			"export it again with an opset from %d to %d, or convert it with onnx.version_converter", oldestOpset, newestOpset)
 	}
 	m = clone(m)
-	l := &lifter{model: m, from: version, taken: namesOf(m), ints: map[string]string{}}
+	l := &lifter{model: m, from: version, taken: onnx.NamesIn(m.Graph), ints: map[string]string{}}
 	nodes, err := l.nodes(m.Graph.Nodes)
 	if err != nil {
 		return nil, fmt.Errorf("bringing the model from opset %d to %d: %w", version, onnx.WriteOp, err)
@@ -76,7 +76,7 @@ var lifts = map[string]struct {
 type lifter struct {
 	model *onnx.Model
 	from  int64
-	taken names
+	taken onnx.Names
 	ints  map[string]string // constants made, by their elements
 }
 
@@ -116,7 +116,7 @@ func (l *lifter) nodes(old []*onnx.Node) ([]*onnx.Node, error) {
 func (l *lifter) constant(v []int64) string {
 	key := fmt.Sprint(v)
 	if l.ints[key] == "" {
-		t := onnx.Longs(l.taken.fresh("const"), []int64{int64(len(v))}, v)
+		t := onnx.Longs(l.taken.Fresh("const"), []int64{int64(len(v))}, v)
 		l.model.Graph.Initializers = append(l.model.Graph.Initializers, t)
 		l.ints[key] = t.Name
 	}
@@ -165,12 +165,12 @@ func liftSoftmax(l *lifter, n *onnx.Node) ([]*onnx.Node, error) {
 	}
 	x, y := n.Input(0), n.Output(0)
 	part := func(op string, attrs ...onnx.Attr) *onnx.Node {
-		name := l.taken.fresh(nameOf(n) + "/" + op)
+		name := l.taken.Fresh(nameOf(n) + "/" + op)
 		return &onnx.Node{Name: name, Op: op, Outputs: []string{name}, Attrs: attrs, Block: n.Block}
 	}
 	flat, shape, back := part("Flatten", onnx.IntAttr("axis", axis)), part("Shape"), part("Reshape")
 	flat.Inputs, shape.Inputs = []string{x}, []string{x}
-	n.Inputs, n.Outputs = flat.Outputs, []string{l.taken.fresh(y + "/flat")}
+	n.Inputs, n.Outputs = flat.Outputs, []string{l.taken.Fresh(y + "/flat")}
 	back.Inputs, back.Outputs = []string{n.Outputs[0], shape.Outputs[0]}, []string{y}
 	return []*onnx.Node{flat, shape, n, back}, nil
 }

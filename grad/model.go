@@ -1,7 +1,6 @@
 package grad
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -32,53 +31,14 @@ func nameOf(n *onnx.Node) string {
 	return n.Output(0)
 }
 
-// names is a set of names that are taken.
-type names map[string]bool
-
-// namesOf returns the names of a model's nodes and values.
-func namesOf(m *onnx.Model) names {
-	taken := names{}
-	var collect func(g *onnx.Graph)
-	collect = func(g *onnx.Graph) {
-		for _, v := range g.Inputs {
-			taken[v.Name] = true
-		}
-		for _, t := range g.Initializers {
-			taken[t.Name] = true
-		}
-		for _, n := range g.Nodes {
-			taken[n.Name] = true
-			for _, y := range n.Outputs {
-				taken[y] = true
-			}
-			for _, sub := range subgraphs(n) {
-				collect(sub)
-			}
-		}
-	}
-	collect(m.Graph)
-	return taken
-}
-
 // newBuilder returns a builder that appends to a model, and keeps off the
 // names in its inner graphs too.
 func newBuilder(m *onnx.Model) *onnx.Builder {
 	b := onnx.NewBuilder(m)
-	for name := range namesOf(m) {
+	for name := range onnx.NamesIn(m.Graph) {
 		b.Reserve(name)
 	}
 	return b
-}
-
-// fresh returns base, or base with the first number that makes it new, and
-// takes it.
-func (t names) fresh(base string) string {
-	name := base
-	for i := 1; t[name]; i++ {
-		name = fmt.Sprintf("%s.%d", base, i)
-	}
-	t[name] = true
-	return name
 }
 
 // rename gives values other names in every place where the nodes have them.
@@ -101,54 +61,4 @@ func opName(n *onnx.Node) string {
 		return n.Op
 	}
 	return n.Domain + "." + n.Op
-}
-
-// uses returns what a node reads: its inputs and what its subgraphs take from
-// outside.
-func uses(n *onnx.Node) []string {
-	subs := subgraphs(n)
-	if subs == nil {
-		return n.Inputs
-	}
-	read := slices.Clone(n.Inputs)
-	for _, g := range subs {
-		own := map[string]bool{}
-		for _, v := range g.Inputs {
-			own[v.Name] = true
-		}
-		for _, t := range g.Initializers {
-			own[t.Name] = true
-		}
-		for _, inner := range g.Nodes {
-			for _, y := range inner.Outputs {
-				own[y] = true
-			}
-		}
-		outer := func(name string) {
-			if !own[name] {
-				read = append(read, name)
-			}
-		}
-		for _, inner := range g.Nodes {
-			for _, x := range uses(inner) {
-				outer(x)
-			}
-		}
-		for _, v := range g.Outputs {
-			outer(v.Name)
-		}
-	}
-	return read
-}
-
-// subgraphs returns the graphs in a node's attributes: the branches of an If,
-// the body of a Loop.
-func subgraphs(n *onnx.Node) []*onnx.Graph {
-	var subs []*onnx.Graph
-	for _, a := range n.Attrs {
-		if a.Kind == onnx.AttrGraph && a.G != nil {
-			subs = append(subs, a.G)
-		}
-	}
-	return subs
 }

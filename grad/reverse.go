@@ -107,7 +107,7 @@ type walk struct {
 func newWalk(m *onnx.Model, loss string, wrt []string, seed string) (*walk, error) {
 	b := newBuilder(m)
 	if seed != "" {
-		if namesOf(m)[seed] {
+		if onnx.NamesIn(m.Graph)[seed] {
 			return nil, fmt.Errorf("the name of the seed, %s, is taken", seed)
 		}
 		m.Graph.Inputs = append(m.Graph.Inputs, onnx.Value{Name: seed, Type: b.Type(loss), Shape: b.Shape(loss)})
@@ -169,7 +169,7 @@ func (w *walk) node(n *onnx.Node) error {
 // noDerivative is the error for a node that the table has nothing for. It
 // names the other operators on the way of which that is true.
 func (w *walk) noDerivative(n *onnx.Node) error {
-	if len(subgraphs(n)) > 0 {
+	if len(n.Graphs()) > 0 {
 		return hint.Wrap(fmt.Errorf("it holds a graph, and gradients do not go through graphs in nodes"),
 			"fold or inline it first; ONNX Runtime's offline optimiser does so for an If with a constant condition")
 	}
@@ -192,7 +192,7 @@ func (w *walk) noDerivative(n *onnx.Node) error {
 func (w *walk) flowsThrough(n *onnx.Node) bool {
 	return !w.active.stops(n) &&
 		slices.ContainsFunc(n.Outputs, func(y string) bool { return w.grads[y] != "" }) &&
-		slices.ContainsFunc(uses(n), w.active.reached)
+		slices.ContainsFunc(n.Uses(), w.active.reached)
 }
 
 // add puts what one use of a value gives to its gradient. A use that gives
@@ -218,7 +218,7 @@ func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
 			made[y] = true
 		}
 	}
-	taken := namesOf(w.Model)
+	taken := onnx.NamesIn(w.Model.Graph)
 	final := map[string]string{} // new names of values
 	for _, name := range wrt {
 		out, end := Prefix+name, w.grads[name]

@@ -22,7 +22,7 @@ func save(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken := namesOf(m)
+	taken := onnx.NamesIn(m.Graph)
 	for i, n := range m.Graph.Nodes {
 		outputs, ok := saved[opName(n)]
 		if !ok || !a.on[n] || n.Op == "Dropout" && n.Input(2) == "" {
@@ -35,7 +35,7 @@ func save(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 				c.Outputs = append(c.Outputs, "")
 			}
 			if c.Outputs[o] == "" {
-				c.Outputs[o] = taken.fresh("saved/" + nameOf(n))
+				c.Outputs[o] = taken.Fresh("saved/" + nameOf(n))
 			}
 		}
 		m.Graph.Nodes[i] = &c

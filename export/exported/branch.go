@@ -1,6 +1,7 @@
 package exported
 
 import (
+	"cmp"
 	"slices"
 
 	"softprompt/onnx"
@@ -20,18 +21,18 @@ func (p *part) settle() error {
 		return slices.ContainsFunc(names, func(x string) bool { return cache[x] })
 	}
 	var nodes []*onnx.Node
-	used := takenIn(g)
+	used := onnx.NamesIn(g)
 	for _, n := range g.Nodes {
 		then, otherwise := branches(n)
 		if n.Op == "If" && n.Domain == "" && (then == nil || otherwise == nil) {
 			return p.fail(n, "it lacks a branch; want a graph without branches, or one that goes by the cache")
 		}
-		if then != nil && reads(captures(then)) && reads(captures(otherwise)) {
+		if then != nil && reads(then.Captures()) && reads(otherwise.Captures()) {
 			return p.fail(n, "both branches go on from a cache; want one that starts without")
 		}
-		if then == nil || reads(captures(then)) == reads(captures(otherwise)) {
+		if then == nil || reads(then.Captures()) == reads(otherwise.Captures()) {
 			nodes = append(nodes, n)
-			if reads(uses(n)) {
+			if reads(n.Uses()) {
 				for _, y := range n.Outputs {
 					cache[y] = true
 				}
@@ -39,7 +40,7 @@ func (p *part) settle() error {
 			continue
 		}
 		name, keep := "then_branch", then
-		if reads(captures(then)) {
+		if reads(then.Captures()) {
 			name, keep = "else_branch", otherwise
 		}
 		if len(keep.Outputs) != len(n.Outputs) {
@@ -71,12 +72,12 @@ func branches(n *onnx.Node) (then, otherwise *onnx.Graph) {
 // inline returns the nodes of a branch as nodes of the graph that it stands in,
 // with what it makes under the names outputs. Its constants move to the graph.
 // Names that are taken outside change.
-func inline(g *onnx.Graph, used taken, branch *onnx.Graph, outputs []string) []*onnx.Node {
+func inline(g *onnx.Graph, used onnx.Names, branch *onnx.Graph, outputs []string) []*onnx.Node {
 	names := map[string]string{}
-	outer := own(g)
-	for name := range own(branch) {
+	outer := g.Own()
+	for name := range branch.Own() {
 		if name != "" && outer[name] {
-			names[name] = used.fresh(name)
+			names[name] = used.Fresh(name)
 		}
 	}
 	for _, t := range branch.Initializers {
@@ -88,11 +89,11 @@ func inline(g *onnx.Graph, used taken, branch *onnx.Graph, outputs []string) []*
 	}
 	var nodes []*onnx.Node
 	for _, n := range branch.Nodes {
-		nodes = append(nodes, renamed(n, names))
+		nodes = append(nodes, n.Renamed(names))
 	}
 	for i, v := range branch.Outputs {
-		from := mapped([]string{v.Name}, names)
-		nodes = append(nodes, &onnx.Node{Name: used.fresh(outputs[i] + "/Identity"), Op: "Identity", Inputs: from, Outputs: []string{outputs[i]}})
+		from := []string{cmp.Or(names[v.Name], v.Name)}
+		nodes = append(nodes, &onnx.Node{Name: used.Fresh(outputs[i] + "/Identity"), Op: "Identity", Inputs: from, Outputs: []string{outputs[i]}})
 	}
 	return nodes
 }

@@ -41,7 +41,7 @@ func (p *part) checkNode(f *onnx.Inference, n *onnx.Node) error {
 	if err := f.Node(n); err != nil {
 		return fmt.Errorf("%s, after surgery: %w", p.file, err)
 	}
-	if len(subgraphs(n)) > 0 {
+	if len(n.Graphs()) > 0 {
 		return p.fail(n, "it holds a graph; want a graph without branches and loops")
 	}
 	for i, y := range n.Outputs {

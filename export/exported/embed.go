@@ -24,7 +24,7 @@ func (p *part) cutEmbedding() (Embedding, error) {
 	var nodes []*onnx.Node
 	for _, n := range g.Nodes {
 		switch {
-		case !slices.ContainsFunc(uses(n), func(x string) bool { return ids[x] }):
+		case !slices.ContainsFunc(n.Uses(), func(x string) bool { return ids[x] }):
 			nodes = append(nodes, n)
 		case n.Op == "Gather" && ids[n.Input(1)] && !ids[n.Input(0)]:
 			lookups = append(lookups, n)
@@ -64,7 +64,7 @@ func (p *part) cutEmbedding() (Embedding, error) {
 	}
 	names := map[string]string{out: embeds}
 	for i, n := range g.Nodes {
-		g.Nodes[i] = renamed(n, names)
+		g.Nodes[i] = n.Renamed(names)
 	}
 	if e.Scale == nil && e.Table.Type != onnx.Float32 {
 		return Embedding{}, p.fail(n, "its table %s is %v, want float32, float16 or quantised bytes", e.Table.Name, e.Table.Type)
@@ -151,7 +151,7 @@ func (p *part) constant(name string) *onnx.Tensor {
 func (p *part) onlyReader(x string) *onnx.Node {
 	var reader *onnx.Node
 	for _, n := range p.model.Graph.Nodes {
-		if !slices.Contains(uses(n), x) {
+		if !slices.Contains(n.Uses(), x) {
 			continue
 		}
 		if reader != nil {

@@ -1,6 +1,7 @@
 package exported
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -20,7 +21,7 @@ type folder struct {
 	negatives map[string]string
 	// reshaped has the operands of Reshapes by their results.
 	reshaped map[string]string
-	used     taken
+	used     onnx.Names
 	nodes    []*onnx.Node
 }
 
@@ -33,7 +34,7 @@ func (p *part) fold() error {
 	f := &folder{
 		part: p, graph: g, infer: onnx.NewInference(p.model),
 		names: map[string]string{}, equal: map[string]string{}, negatives: map[string]string{}, reshaped: map[string]string{},
-		used: takenIn(g),
+		used: onnx.NamesIn(g),
 	}
 	nodes := g.Nodes
 	before := len(nodes)
@@ -65,22 +66,22 @@ func (f *folder) output(name string) {
 			continue
 		}
 		for i, n := range f.nodes {
-			f.nodes[i] = renamed(n, back)
+			f.nodes[i] = n.Renamed(back)
 		}
 		return
 	}
-	f.append(&onnx.Node{Name: f.used.fresh(name + "/Identity"), Op: "Identity", Inputs: []string{from}, Outputs: []string{name}})
+	f.append(&onnx.Node{Name: f.used.Fresh(name + "/Identity"), Op: "Identity", Inputs: []string{from}, Outputs: []string{name}})
 }
 
 // node takes in the next node of the old graph.
 func (f *folder) node(n *onnx.Node) error {
-	n = renamed(n, f.names)
+	n = n.Renamed(f.names)
 	if then, otherwise := branches(n); then != nil && otherwise != nil {
 		return f.branch(n, then, otherwise)
 	}
 	if key, ok := keyOf(n); ok {
 		if twin, ok := f.equal[key]; ok {
-			f.names[n.Outputs[0]] = mapped([]string{twin}, f.names)[0]
+			f.names[n.Outputs[0]] = cmp.Or(f.names[twin], twin)
 			return nil
 		}
 		f.equal[key] = n.Outputs[0]

@@ -133,7 +133,7 @@ func rising(perm []int64) bool {
 // keyOf returns a string that nodes share which compute the same; false for
 // those that may not, however alike.
 func keyOf(n *onnx.Node) (string, bool) {
-	if len(n.Outputs) != 1 || n.Output(0) == "" || random[n.Op] || len(subgraphs(n)) > 0 {
+	if len(n.Outputs) != 1 || n.Output(0) == "" || random[n.Op] || len(n.Graphs()) > 0 {
 		return "", false
 	}
 	var b strings.Builder

@@ -19,7 +19,7 @@ func (p *part) prune() {
 			continue
 		}
 		nodes = append(nodes, n)
-		for _, x := range uses(n) {
+		for _, x := range n.Uses() {
 			needed[x] = true
 		}
 	}

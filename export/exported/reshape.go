@@ -32,7 +32,7 @@ func (f *folder) reshape(n *onnx.Node) {
 
 // replace makes a node of another operator with a constant second operand.
 func (f *folder) replace(n *onnx.Node, op, x string, numbers []int64) {
-	c := onnx.Longs(f.used.fresh(n.Output(0)+"/shape"), []int64{int64(len(numbers))}, numbers)
+	c := onnx.Longs(f.used.Fresh(n.Output(0)+"/shape"), []int64{int64(len(numbers))}, numbers)
 	f.graph.Initializers = append(f.graph.Initializers, c)
 	f.infer.SetConst(c)
 	n.Op, n.Inputs = op, []string{x, c.Name}

@@ -13,7 +13,7 @@ import (
 // the process on a processor, gets one of zeros.
 func (p *part) unfuse() error {
 	g := p.model.Graph
-	w := &writer{graph: g, used: takenIn(g)}
+	w := &writer{graph: g, used: onnx.NamesIn(g)}
 	for _, n := range g.Nodes {
 		switch opName(n) {
 		case "com.microsoft.RelativePositionBias":
@@ -97,7 +97,7 @@ func (p *part) biased(w *writer, n *onnx.Node) (*onnx.Node, error) {
 // writer appends nodes to a list, under names of their own.
 type writer struct {
 	graph *onnx.Graph
-	used  taken
+	used  onnx.Names
 	base  string
 	nodes []*onnx.Node
 }
@@ -105,7 +105,7 @@ type writer struct {
 func (w *writer) op(op string, inputs ...string) string { return w.node(op, inputs) }
 
 func (w *writer) node(op string, inputs []string, attrs ...onnx.Attr) string {
-	y := w.used.fresh(w.base + op)
+	y := w.used.Fresh(w.base + op)
 	w.nodes = append(w.nodes, &onnx.Node{Name: y, Op: op, Inputs: slices.Clone(inputs), Outputs: []string{y}, Attrs: attrs})
 	return y
 }
@@ -133,7 +133,7 @@ func (w *writer) float(v float64) string {
 
 // constant adds an initializer.
 func (w *writer) constant(t *onnx.Tensor) string {
-	t.Name = w.used.fresh(w.base + "const")
+	t.Name = w.used.Fresh(w.base + "const")
 	w.graph.Initializers = append(w.graph.Initializers, t)
 	return t.Name
 }

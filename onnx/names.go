@@ -1,37 +1,37 @@
-package exported
+package onnx
 
 import (
 	"fmt"
 	"slices"
-
-	"softprompt/onnx"
 )
 
 // What nodes read and are called, through the graphs that they hold.
 
-// subgraphs returns the graphs in a node's attributes.
-func subgraphs(n *onnx.Node) []*onnx.Graph {
-	var subs []*onnx.Graph
+// Graphs returns the graphs in a node's attributes: the branches of an If, the
+// body of a Loop.
+func (n *Node) Graphs() []*Graph {
+	var subs []*Graph
 	for _, a := range n.Attrs {
-		if a.Kind == onnx.AttrGraph && a.G != nil {
+		if a.Kind == AttrGraph && a.G != nil {
 			subs = append(subs, a.G)
 		}
 	}
 	return subs
 }
 
-// uses returns the values that a node reads: its inputs, and what its graphs
-// take from outside.
-func uses(n *onnx.Node) []string {
+// Uses returns the values that a node reads: its inputs but for those left out,
+// and what its graphs take from outside.
+func (n *Node) Uses() []string {
 	read := slices.DeleteFunc(slices.Clone(n.Inputs), func(x string) bool { return x == "" })
-	for _, g := range subgraphs(n) {
-		read = append(read, captures(g)...)
+	for _, g := range n.Graphs() {
+		read = append(read, g.Captures()...)
 	}
 	return read
 }
 
-// own has the names that a graph gives to values itself.
-func own(g *onnx.Graph) map[string]bool {
+// Own returns the names that a graph gives to values itself, those in the
+// graphs of its nodes aside.
+func (g *Graph) Own() map[string]bool {
 	names := map[string]bool{}
 	for _, v := range g.Inputs {
 		names[v.Name] = true
@@ -47,24 +47,26 @@ func own(g *onnx.Graph) map[string]bool {
 	return names
 }
 
-// captures returns the values that an inner graph reads from outside.
-func captures(g *onnx.Graph) []string {
-	inside := own(g)
+// Captures returns the values that an inner graph reads from outside.
+func (g *Graph) Captures() []string {
+	inside := g.Own()
 	var read []string
 	for _, n := range g.Nodes {
-		read = append(read, uses(n)...)
+		read = append(read, n.Uses()...)
 	}
-	read = append(read, namesOf(g.Outputs)...)
+	for _, v := range g.Outputs {
+		read = append(read, v.Name)
+	}
 	return slices.DeleteFunc(read, func(x string) bool { return inside[x] })
 }
 
-// renamed returns a copy of a node in which values go by other names, in the
+// Renamed returns a copy of a node in which values go by other names, in the
 // graphs that it holds too.
-func renamed(n *onnx.Node, names map[string]string) *onnx.Node {
+func (n *Node) Renamed(names map[string]string) *Node {
 	c := *n
 	c.Inputs, c.Outputs, c.Attrs = mapped(n.Inputs, names), mapped(n.Outputs, names), slices.Clone(n.Attrs)
 	for i, a := range c.Attrs {
-		if a.Kind == onnx.AttrGraph && a.G != nil {
+		if a.Kind == AttrGraph && a.G != nil {
 			c.Attrs[i].G = renamedInside(a.G, names)
 		}
 	}
@@ -73,8 +75,8 @@ func renamed(n *onnx.Node, names map[string]string) *onnx.Node {
 
 // renamedInside renames what an inner graph captures, and leaves what it names
 // itself.
-func renamedInside(g *onnx.Graph, names map[string]string) *onnx.Graph {
-	inside, outer := own(g), map[string]string{}
+func renamedInside(g *Graph, names map[string]string) *Graph {
+	inside, outer := g.Own(), map[string]string{}
 	for from, to := range names {
 		if !inside[from] {
 			outer[from] = to
@@ -83,7 +85,7 @@ func renamedInside(g *onnx.Graph, names map[string]string) *onnx.Graph {
 	c := *g
 	c.Nodes, c.Outputs = slices.Clone(g.Nodes), slices.Clone(g.Outputs)
 	for i, n := range c.Nodes {
-		c.Nodes[i] = renamed(n, outer)
+		c.Nodes[i] = n.Renamed(outer)
 	}
 	for i, v := range c.Outputs {
 		if to, ok := outer[v.Name]; ok {
@@ -103,29 +105,32 @@ func mapped(list []string, names map[string]string) []string {
 	return list
 }
 
-// taken is the set of names in use in a graph and those inside it.
-type taken map[string]bool
+// Names is a set of names that are taken.
+type Names map[string]bool
 
-func takenIn(g *onnx.Graph) taken {
-	t := taken{}
-	var collect func(g *onnx.Graph)
-	collect = func(g *onnx.Graph) {
-		for name := range own(g) {
-			t[name] = true
+// NamesIn returns the names of the nodes and values of a graph and of those
+// inside it.
+func NamesIn(g *Graph) Names {
+	taken := Names{}
+	var collect func(g *Graph)
+	collect = func(g *Graph) {
+		for name := range g.Own() {
+			taken[name] = true
 		}
 		for _, n := range g.Nodes {
-			t[n.Name] = true
-			for _, sub := range subgraphs(n) {
+			taken[n.Name] = true
+			for _, sub := range n.Graphs() {
 				collect(sub)
 			}
 		}
 	}
 	collect(g)
-	return t
+	return taken
 }
 
-// fresh returns base, or base with the first number that makes it new.
-func (t taken) fresh(base string) string {
+// Fresh returns base, or base with the first number that makes it new, and
+// takes it.
+func (t Names) Fresh(base string) string {
 	name := base
 	for i := 1; t[name]; i++ {
 		name = fmt.Sprintf("%s.%d", base, i)
