@@ -152,9 +152,6 @@ func elements(shape []int64) (int, error) {
 	return int(n), nil
 }
 
-// K is the number of independent copies.
-func (o *Optimizer) K() int { return o.k }
-
 // Steps is the number of updates that copy k has had.
 func (o *Optimizer) Steps(k int) int64 { return o.steps[k] }
 

@@ -149,12 +149,12 @@ func (c *repoCache) names(commit string) ([]string, error) {
 
 // commit returns the commit that a revision was when it was last asked for.
 func (c *repoCache) commit(revision string) (string, bool) {
-	if isCommit(revision) {
+	if IsCommit(revision) {
 		return revision, true
 	}
 	data, err := c.read("refs/"+revision, 100)
 	commit := strings.TrimSpace(string(data))
-	return commit, err == nil && isCommit(commit)
+	return commit, err == nil && IsCommit(commit)
 }
 
 // setCommit notes which commit a revision is now.

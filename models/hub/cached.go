@@ -80,7 +80,7 @@ func (s *session) cachedRepo(ref Ref) (CachedRepo, error) {
 	}
 	var counted []os.FileInfo
 	for _, e := range commits {
-		if !isCommit(e.Name()) {
+		if !IsCommit(e.Name()) {
 			continue
 		}
 		names, err := c.names(e.Name())

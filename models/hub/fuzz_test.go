@@ -49,7 +49,7 @@ func FuzzListing(f *testing.F) {
 
 func checkListing(t *testing.T, l listing) {
 	t.Helper()
-	if !isCommit(l.commit) {
+	if !IsCommit(l.commit) {
 		t.Errorf("the commit %q", l.commit)
 	}
 	for _, f := range l.files {

@@ -49,7 +49,7 @@ func (s *session) list(ctx context.Context, ref Ref, attempts int) (listing, err
 		return listing{}, err
 	}
 	l, err := parseListing(data, s.Log)
-	if err == nil && isCommit(ref.revision()) && l.commit != ref.revision() {
+	if err == nil && IsCommit(ref.revision()) && l.commit != ref.revision() {
 		err = fmt.Errorf("it is of commit %s", l.commit)
 	}
 	if err != nil {
@@ -78,7 +78,7 @@ func parseListing(data []byte, log *slog.Logger) (listing, error) {
 	if err := json.Unmarshal(data, &answer); err != nil {
 		return listing{}, err
 	}
-	if !isCommit(answer.SHA) {
+	if !IsCommit(answer.SHA) {
 		return listing{}, fmt.Errorf("its commit %q is none", printable(answer.SHA))
 	}
 	l := listing{commit: answer.SHA}

@@ -65,5 +65,6 @@ func (r Ref) revision() string {
 // folder is the repository's name in the cache.
 func (r Ref) folder() string { return "models--" + strings.ReplaceAll(r.Repo, "/", "--") }
 
-// isCommit tells a revision that can never change.
-func isCommit(revision string) bool { return commitHash.MatchString(revision) }
+// IsCommit tells a revision that can never change, the hash of a commit, from
+// branches and tags, and from the revisions of models that are not on a hub.
+func IsCommit(revision string) bool { return commitHash.MatchString(revision) }

@@ -79,7 +79,7 @@ func (p *pull) run(ctx context.Context) (Snapshot, error) {
 // list returns the files of the revision: from the cache if it cannot have
 // changed, else from the hub, once if there is something to fall back on.
 func (p *pull) list(ctx context.Context) (listing, error) {
-	if p.cache != nil && isCommit(p.ref.revision()) {
+	if p.cache != nil && IsCommit(p.ref.revision()) {
 		if l, ok := p.cache.listing(p.ref.revision()); ok {
 			return l, nil
 		}

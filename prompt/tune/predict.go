@@ -9,6 +9,7 @@ import (
 
 	"softprompt/export"
 	"softprompt/models"
+	"softprompt/models/hub"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
@@ -96,7 +97,7 @@ func ModelOf(path string, p *prompt.Prompt) (string, error) {
 		dir = filepath.Dir(path)
 	}
 	m := p.Meta
-	if isCommit(m.Revision) {
+	if hub.IsCommit(m.Revision) {
 		return m.BaseModel + "@" + m.Revision, nil
 	}
 	if s, err := ReadSettings(dir); err == nil {
@@ -108,13 +109,9 @@ func ModelOf(path string, p *prompt.Prompt) (string, error) {
 	return m.BaseModel, nil
 }
 
-// isCommit tells the revision of a model on the hub from that of an embedded
-// one: it has forty hexadecimal digits.
-func isCommit(revision string) bool { return len(revision) == 40 }
-
 // pinned returns the settings with a model on the hub named by its commit.
 func pinned(s Settings, revision string) Settings {
-	if isCommit(revision) {
+	if hub.IsCommit(revision) {
 		name, _, _ := strings.Cut(s.Model, "@")
 		s.Model = name + "@" + revision
 	}
