@@ -38,6 +38,8 @@ type Spec struct {
 	// up embeddings and places the prompt. The gradient is that of
 	// inputs_embeds, and the method must be nil.
 	Embeds bool
+	// Precision is that of the products; "" is [FP32].
+	Precision Precision
 	// Standard writes operators of the standard domain alone.
 	Standard bool
 }

@@ -76,6 +76,8 @@ type FreezeOptions struct {
 	Dropout bool
 	ZLoss   float64
 	Rank    bool // train on the choice of a label, not on its tokens
+	// Precision is that of the products; "" is float32.
+	Precision export.Precision
 	// NoTokenizer leaves the tokenizer out, for who has token ids already and
 	// calls nothing that reads or writes text.
 	NoTokenizer bool
@@ -101,7 +103,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 	if err != nil {
 		return nil, err
 	}
-	spec.Dropout, spec.ZLoss, spec.Rank = opts.Dropout, opts.ZLoss, opts.Rank
+	spec.Dropout, spec.ZLoss, spec.Rank, spec.Precision = opts.Dropout, opts.ZLoss, opts.Rank, opts.Precision
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
