@@ -34,6 +34,10 @@ type Spec struct {
 	// Rank trains on the choice among candidates, as a label is chosen, in
 	// place of the target's tokens: see [Train].
 	Rank bool
+	// LongTargets says that targets of more than d_kv tokens are usual: the
+	// train and score graphs then compute cross-attention as generation does
+	// (see cross.go).
+	LongTargets bool
 	// Embeds replaces input_ids by inputs_embeds [B,P+S,d]: the caller looks
 	// up embeddings and places the prompt. The gradient is that of
 	// inputs_embeds, and the method must be nil.
@@ -54,7 +58,7 @@ type t5 struct {
 	sites  map[string]int64  // dropout sites met so far by input, nil when the graph has none
 	// spliced has the weights of exported graphs by their first byte.
 	spliced map[*byte]*onnx.Tensor
-	row     string // the encoder row of each decoder row, "" when they are the same
+	row     string // the encoder row [N] of each decoder row, "" when they are the same
 }
 
 // newGraph starts a graph of the given name.
@@ -103,7 +107,7 @@ func (g *t5) weight(name string) string {
 	if v, ok := g.loaded[name]; ok {
 		return v
 	}
-	v := g.frozen(name)
+	v := g.frozen(name, name, nil)
 	if g.Method.Weight != nil {
 		v = g.Method.Weight(&g.site, name, v)
 	}
@@ -111,8 +115,9 @@ func (g *t5) weight(name string) string {
 	return v
 }
 
-// frozen adds a weight to the graph as external data in its own file.
-func (g *t5) frozen(name string) string {
+// frozen adds a weight to the graph, as external data in its own file, under the
+// name as; dims are its sizes if they are to differ from the file's.
+func (g *t5) frozen(name, as string, dims []int64) string {
 	info, ok := g.Weights.Lookup(name)
 	if !ok {
 		g.Fail(fmt.Errorf("exporting a graph: the checkpoint has no tensor %s", name))
@@ -131,8 +136,11 @@ func (g *t5) frozen(name string) string {
 		g.Fail(fmt.Errorf("exporting a graph: weights lie in two folders, %s and %s", g.folder, folder))
 		return ""
 	}
+	if dims == nil {
+		dims = info.Shape
+	}
 	return g.Weight(&onnx.Tensor{
-		Name: name, Type: onnx.Float32, Dims: info.Shape,
+		Name: as, Type: onnx.Float32, Dims: dims,
 		External: &onnx.External{Location: filepath.Base(info.File), Offset: info.Offset, Length: info.Length},
 	})
 }

@@ -212,6 +212,16 @@ func (w *walk) add(x, g string) {
 func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
 	g := w.Model.Graph
 	merged := share(g, forward)
+	ends := map[string]string{} // the gradient in each of wrt
+	for _, name := range wrt {
+		ends[name] = w.grads[name]
+		if twin, ok := merged[ends[name]]; ok {
+			ends[name] = twin
+		}
+	}
+	if err := join(w.Builder, forward, slices.Collect(maps.Values(ends))); err != nil {
+		return nil, err
+	}
 	made := map[string]bool{}
 	for _, n := range g.Nodes[forward:] {
 		for _, y := range n.Outputs {
@@ -221,10 +231,7 @@ func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
 	taken := onnx.NamesIn(w.Model.Graph)
 	final := map[string]string{} // new names of values
 	for _, name := range wrt {
-		out, end := Prefix+name, w.grads[name]
-		if twin, ok := merged[end]; ok {
-			end = twin
-		}
+		out, end := Prefix+name, ends[name]
 		if taken[out] {
 			return nil, fmt.Errorf("the output for %s needs the name %s, which is taken", name, out)
 		}

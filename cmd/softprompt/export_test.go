@@ -110,9 +110,7 @@ func shareOfPositive(t *testing.T, dir string, given map[string]*onnx.Tensor, p 
 	for name, v := range given {
 		in[name] = v
 	}
-	n := int64(len(words))
-	in["candidate_ids"] = onnx.Longs("", []int64{n, int64(longest)}, flat)
-	in["candidate_row"] = onnx.Longs("", []int64{n}, make([]int64, n))
+	in["candidate_ids"] = onnx.Longs("", []int64{1, int64(len(words)), int64(longest)}, flat)
 	logp := floats(t, runFile(t, filepath.Join(dir, "score.onnx"), in)["log_probability"])
 	share, sum := 0.0, 0.0
 	for i, v := range logp {
