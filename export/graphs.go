@@ -19,8 +19,8 @@ func Train(spec Spec) (*onnx.Model, error) {
 	if spec.Prompt != nil {
 		return nil, errors.New("exporting graph train: a prompt that is built in cannot be trained")
 	}
-	standard := spec.Standard
-	spec.Standard = false // lowered once, gradient and all
+	final := spec
+	spec.Standard, spec.Precision = false, FP32 // passes run once, over the gradient too
 	g, err := newGraph("train", spec)
 	if err != nil {
 		return nil, err
@@ -49,10 +49,7 @@ func Train(spec Spec) (*onnx.Model, error) {
 			return nil, fmt.Errorf("exporting graph train%s: %w", spec.source(), err)
 		}
 	}
-	if standard {
-		return Lower(m)
-	}
-	return m, nil
+	return final.passes(m)
 }
 
 // Score returns the graph that rates candidate answers: the output

@@ -44,6 +44,8 @@ type Spec struct {
 	Embeds bool
 	// Precision is that of the products; "" is [FP32].
 	Precision Precision
+	// Int8 has the weights for [INT8], as models.Model.Int8File returns them.
+	Int8 *models.Checkpoint
 	// Standard writes operators of the standard domain alone.
 	Standard bool
 }
@@ -156,13 +158,32 @@ func (g *t5) norm(x, name string) string {
 	return y
 }
 
-// finish returns the model, lowered if the spec asks for it.
+// finish returns the graph in the precision and the operators that the spec
+// asks for.
 func (g *t5) finish() (*onnx.Model, error) {
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("exporting graph %s: %w", g.Model.Graph.Name, err)
 	}
-	if g.Standard {
-		return Lower(g.Model)
+	return g.Spec.passes(g.Model)
+}
+
+// passes are what is done to a finished graph, gradient and all.
+func (s Spec) passes(m *onnx.Model) (*onnx.Model, error) {
+	switch s.Precision {
+	case "", FP32:
+	case INT8:
+		if s.Int8 == nil {
+			return nil, fmt.Errorf("exporting graph %s: the spec has no weights in int8", m.Graph.Name)
+		}
+		var err error
+		if m, err = toInt8(m, s.Int8); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("exporting graph %s: precision %s is not written", m.Graph.Name, s.Precision)
 	}
-	return g.Model, nil
+	if s.Standard {
+		return Lower(m)
+	}
+	return m, nil
 }

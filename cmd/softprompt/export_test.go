@@ -25,7 +25,7 @@ func testExports(t *testing.T, dir, data string) {
 	out := filepath.Join(t.TempDir(), "onnx")
 	var written []signature
 	result(t, &written, "export", dir, "--out", out)
-	if len(written) != 4 || written[0].File != filepath.Join(out, "train.onnx") || !slices.Contains(written[1].Outputs, "log_probability float32[N]") {
+	if len(written) != 4 || written[0].File != filepath.Join(out, "train.onnx") || !slices.Contains(written[1].Outputs, "log_probability float32[B,C]") {
 		t.Errorf("wrote %+v", written)
 	}
 	ctx := context.Background()
