@@ -57,12 +57,11 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 	if err != nil {
 		return nil, err
 	}
-	forward := len(m.Graph.Nodes)
 	w, err := newWalk(m, loss, wrt, s.seed)
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range slices.Backward(m.Graph.Nodes[:forward]) {
+	for _, n := range slices.Backward(m.Graph.Nodes[:w.forward]) {
 		if err := w.node(n); err != nil {
 			return nil, err
 		}
@@ -76,7 +75,7 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
-	return w.finish(forward, wrt)
+	return w.finish(wrt)
 }
 
 // prepare returns a model that computes the same in the forms that the table
@@ -99,8 +98,9 @@ func prepare(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 // of the values that they are the gradients in.
 type walk struct {
 	*onnx.Builder
-	active *activity
-	grads  map[string]string
+	active  *activity
+	grads   map[string]string
+	forward int // the number of forward nodes, which come first
 }
 
 // newWalk returns a walk that knows the gradient of the loss in itself.
@@ -117,7 +117,7 @@ func newWalk(m *onnx.Model, loss string, wrt []string, seed string) (*walk, erro
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{Builder: b, active: a, grads: map[string]string{loss: seed}}
+	w := &walk{Builder: b, active: a, grads: map[string]string{loss: seed}, forward: len(m.Graph.Nodes)}
 	if seed == "" {
 		w.grads[loss] = w.one(loss)
 	}
@@ -209,8 +209,8 @@ func (w *walk) add(x, g string) {
 }
 
 // finish makes equal nodes one, and outputs of the gradients in wrt.
-func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
-	g := w.Model.Graph
+func (w *walk) finish(wrt []string) (*onnx.Model, error) {
+	g, forward := w.Model.Graph, w.forward
 	merged := share(g, forward)
 	ends := map[string]string{} // the gradient in each of wrt
 	for _, name := range wrt {
