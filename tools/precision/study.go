@@ -36,7 +36,7 @@ var imdbConfig string
 // studies are those of make precision, sized for 20 minutes on two cores.
 var studies = []study{
 	{task: "sst2", config: sst2Config},
-	{task: "imdb", config: imdbConfig, train: 5000, score: 4000},
+	{task: "imdb", config: imdbConfig, train: 5000, score: 3000},
 }
 
 // drawn tells whether the study needs a data folder.
