@@ -31,38 +31,57 @@ func (s study) draw(ctx context.Context, data, dir string) (train, score string,
 	if err != nil {
 		return "", "", err
 	}
+	from := tasks.LoadOptions{Data: data}
+	all, err := bare.Load(ctx, tasks.Train, from)
+	if err != nil {
+		return "", "", err
+	}
+	reported, err := bare.Load(ctx, tasks.Validation, from)
+	if err != nil {
+		return "", "", err
+	}
+	if n := s.train + s.apart; len(all) < n || len(reported) < max(s.score, reportedOn) {
+		return "", "", fmt.Errorf("%d training rows and %d to report on, want %d and %d to draw from",
+			len(all), len(reported), n, max(s.score, reportedOn))
+	}
+	all, apart := tasks.HoldOut(all, s.apart, drawSeed)
 	train, score = filepath.Join(dir, "train"), filepath.Join(dir, "score")
-	for _, part := range []struct {
-		split  tasks.Split
-		rows   int
-		folder string
-	}{
-		{tasks.Train, s.train, train},
-		{tasks.Validation, reportedOn, train},
-		{tasks.Validation, s.score, score},
+	for path, rows := range map[string][]tasks.Example{
+		filepath.Join(train, task.Files[tasks.Train].Name):      some(all, s.train),
+		filepath.Join(train, task.Files[tasks.Validation].Name): some(reported, reportedOn),
+		filepath.Join(score, task.Files[tasks.Validation].Name): append(some(reported, s.score), apart...),
 	} {
-		all, err := bare.Load(ctx, part.split, tasks.LoadOptions{Data: data})
-		if err != nil {
-			return "", "", err
-		}
-		if len(all) < part.rows {
-			return "", "", fmt.Errorf("the %s split has %d rows, want %d to draw from", part.split, len(all), part.rows)
-		}
-		_, drawn := tasks.HoldOut(all, part.rows, drawSeed)
-		if err := writeRows(filepath.Join(part.folder, task.Files[part.split].Name), task, drawn); err != nil {
+		if err := writeRows(path, task, rows); err != nil {
 			return "", "", err
 		}
 	}
 	return train, score, nil
 }
 
-// writeRows writes rows as JSON lines of the task's form.
+// some draws n rows, or takes all for 0.
+func some(rows []tasks.Example, n int) []tasks.Example {
+	if n == 0 {
+		n = len(rows)
+	}
+	_, drawn := tasks.HoldOut(rows, n, drawSeed)
+	return drawn
+}
+
+// writeRows writes rows in the form that the task's files have.
 func writeRows(path string, task *tasks.Task, rows []tasks.Example) error {
 	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	for _, ex := range rows {
-		if err := e.Encode(map[string]any{task.Fields[0]: ex.Input, task.LabelField: ex.Label}); err != nil {
-			return fmt.Errorf("writing %s: %w", path, err)
+	field, label := task.Fields[0], task.LabelField
+	if filepath.Ext(path) == ".tsv" {
+		fmt.Fprintf(&text, "%s\t%s\n", field, label)
+		for _, ex := range rows {
+			fmt.Fprintf(&text, "%s\t%d\n", ex.Input, ex.Label)
+		}
+	} else {
+		e := json.NewEncoder(&text)
+		for _, ex := range rows {
+			if err := e.Encode(map[string]any{field: ex.Input, label: ex.Label}); err != nil {
+				return fmt.Errorf("writing %s: %w", path, err)
+			}
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

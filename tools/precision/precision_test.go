@@ -34,7 +34,7 @@ func reviews(t *testing.T, train, test int) string {
 }
 
 // small is a study of some seconds.
-var small = study{task: "imdb", train: 24, score: 20, config: `
+var small = study{task: "imdb", train: 24, score: 16, apart: 4, config: `
 verbalizer: negative=terrible;positive=great
 max_input: 16
 length: 3
@@ -72,11 +72,11 @@ func TestRun(t *testing.T) {
 	if got.Difference != 0 || got.Low != 0 || got.High != 0 || got.Disagreement != 0 || !got.Above {
 		t.Errorf("float32 differs from itself: %+v", got)
 	}
-	if got.Examples != 20 || len(got.Changed) != 2 || got.Settings.(map[string]any)["micro_batch"] != 2.0 {
+	if got.Examples != 20 || len(got.Changed) != 2 || got.Settings.MicroBatch != 2 || got.Settings.Data != "" {
 		t.Errorf("result %+v", got)
 	}
 	for _, said := range []string{
-		"imdb, 20 examples, ", "| seed | tuned with micro_batch: 2 | tuned in float32 |", "\n| 2 | ",
+		"imdb, 20 rows (16 of the reported split, 4 training rows kept apart), ", "| seed | tuned with micro_batch: 2 | tuned in float32 |", "\n| 2 | ",
 		"difference +0.00 points, 95 % interval +0.00 to +0.00; 0.0 % of the answers differ\nthe lower end lies above -1 point\n",
 	} {
 		if !strings.Contains(stdout.String(), said) {
@@ -168,7 +168,8 @@ func TestRunRefuses(t *testing.T) {
 		"a senseless one":  {small, data, "micro_batch: 0", "--micro-batch is 0"},
 		"no settings":      {small, data, "int8", "reading the settings"},
 		"no data":          {small, t.TempDir(), "micro_batch: 2", "no train.jsonl"},
-		"too few rows":     {small, reviews(t, 40, 10), "micro_batch: 2", "the validation split has 10 rows, want 64"},
+		"too few rows":     {small, reviews(t, 40, 10), "micro_batch: 2", "40 training rows and 10 to report on, want 28 and 64"},
+		"none kept apart":  {study{task: "imdb", train: 24, apart: 17}, data, "micro_batch: 2", "40 training rows and 100 to report on, want 41 and 64"},
 		"no such task":     {study{task: "imbd"}, data, "micro_batch: 2", `no task named "imbd"`},
 		"a broken default": {study{task: "sst2", config: "steps: none"}, data, "micro_batch: 2", "cannot unmarshal"},
 	} {
@@ -197,60 +198,86 @@ func TestStudies(t *testing.T) {
 		if got.Task != s.task || got.Model != "tiny" || got.Dropout != 0 || got.Template != "{"+task.Fields[0]+"}" {
 			t.Errorf("settings %+v", got)
 		}
-		if s.drawn() == task.Travels() {
-			t.Errorf("%s: rows are drawn: %v, its data travels: %v", s.task, s.drawn(), task.Travels())
+		if s.travels() != task.Travels() || !s.travels() && s.score == 0 {
+			t.Errorf("%s travels: %v; %d rows of the reported split", s.task, s.travels(), s.score)
 		}
-		if s.drawn() && s.train <= got.HeldOut {
+		if s.train > 0 && s.train <= got.HeldOut {
 			t.Errorf("%s: %d rows to train on, %d held out", s.task, s.train, got.HeldOut)
 		}
 	}
 }
 
-// What is drawn are rows of the split, each once, classes in their share, and
-// the same rows another time.
+// What is drawn are rows of the data, each once, classes in their share; none
+// is both trained on and scored, and another time they are the same.
 func TestDraw(t *testing.T) {
 	data := reviews(t, 40, 100)
-	var drawn [2][]tasks.Example
-	for i := range drawn {
-		train, score, err := small.draw(t.Context(), data, t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, part := range []struct {
-			split tasks.Split
-			dir   string
-			rows  int
-		}{{tasks.Train, train, 24}, {tasks.Validation, train, reportedOn}, {tasks.Validation, score, 20}} {
-			got := rows(t, part.split, part.dir)
-			if len(got) != part.rows {
-				t.Fatalf("%s: %d rows, want %d", part.split, len(got), part.rows)
+	for _, c := range []struct {
+		study
+		data          string
+		trained, seen int
+	}{
+		{small, data, 24, 20},
+		{study{task: "imdb"}, data, 40, 100},
+		{study{task: "sst2", apart: 1000}, "", 9000, 1872},
+	} {
+		var drawn [2][]tasks.Example
+		for i := range drawn {
+			train, score, err := c.draw(t.Context(), c.data, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
 			}
-			all := map[string]int{}
-			for _, ex := range rows(t, part.split, data) {
-				all[ex.Input] = ex.Label
+			trained, seen := rows(t, c.task, tasks.Train, train), rows(t, c.task, tasks.Validation, score)
+			if len(trained) != c.trained || len(seen) != c.seen || len(rows(t, c.task, tasks.Validation, train)) != reportedOn {
+				t.Fatalf("%s: %d rows to train on, %d to score", c.task, len(trained), len(seen))
 			}
+			drawn[i] = append(trained, seen[c.seen-c.apart:]...)
+			origin := labels(rows(t, c.task, tasks.Train, c.data))
 			positive := 0
-			for _, ex := range got {
-				if label, ok := all[ex.Input]; !ok || label != ex.Label {
-					t.Errorf("%q of class %d is not in the data, or there twice", ex.Input, ex.Label)
+			for _, ex := range drawn[i] {
+				if label, ok := origin[ex.Input]; !ok || label != ex.Label {
+					t.Errorf("%q of class %d is no training row, or there twice", ex.Input, ex.Label)
 				}
-				delete(all, ex.Input)
+				delete(origin, ex.Input)
 				positive += ex.Label
 			}
-			if positive != part.rows/2 {
-				t.Errorf("%d of %d are positive", positive, part.rows)
+			all := rows(t, c.task, tasks.Train, c.data)
+			if want := sum(all) * len(drawn[i]) / len(all); positive < want-2 || positive > want+2 {
+				t.Errorf("%s: %d of %d are positive, want %d", c.task, positive, len(drawn[i]), want)
 			}
-			drawn[i] = append(drawn[i], got...)
+			origin = labels(rows(t, c.task, tasks.Validation, c.data))
+			for _, ex := range seen[:c.seen-c.apart] {
+				if label, ok := origin[ex.Input]; !ok || label != ex.Label {
+					t.Errorf("%q of class %d is not of the reported split, or there twice", ex.Input, ex.Label)
+				}
+				delete(origin, ex.Input)
+			}
+			drawn[i] = append(drawn[i], seen...)
 		}
-	}
-	if !slices.Equal(drawn[0], drawn[1]) {
-		t.Error("two draws differ")
+		if !slices.Equal(drawn[0], drawn[1]) {
+			t.Errorf("%s: two draws differ", c.task)
+		}
 	}
 }
 
-func rows(t *testing.T, split tasks.Split, dir string) []tasks.Example {
+// labels maps the texts of rows to their classes.
+func labels(rows []tasks.Example) map[string]int {
+	m := map[string]int{}
+	for _, ex := range rows {
+		m[ex.Input] = ex.Label
+	}
+	return m
+}
+
+func sum(rows []tasks.Example) (n int) {
+	for _, ex := range rows {
+		n += ex.Label
+	}
+	return n
+}
+
+func rows(t *testing.T, name string, split tasks.Split, dir string) []tasks.Example {
 	t.Helper()
-	task, err := tasks.Lookup("imdb")
+	task, err := tasks.Lookup(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"softprompt/prompt/tune"
 	"softprompt/tools/paired"
 )
 
@@ -21,13 +22,14 @@ type report struct {
 // result is that of one task. Where two sides stand together, the changed one
 // comes first and float32 second.
 type result struct {
-	Task         string     `json:"task"`
-	Settings     any        `json:"settings"` // of the changed side, but for the seed
-	Examples     int        `json:"examples"` // scored under each seed
-	Changed      []float64  `json:"changed"`
-	Float32      []float64  `json:"float32"`
-	Seconds      [2]float64 `json:"seconds"`      // that tuning a prompt took on average
-	Disagreement float64    `json:"disagreement"` // share of the examples answered differently
+	Task         string        `json:"task"`
+	Settings     tune.Settings `json:"settings"` // of the changed side, but for the seed
+	Examples     int           `json:"examples"` // scored under each seed
+	Apart        int           `json:"apart"`    // of these, training rows that no run saw
+	Changed      []float64     `json:"changed"`
+	Float32      []float64     `json:"float32"`
+	Seconds      [2]float64    `json:"seconds"`      // that tuning a prompt took on average
+	Disagreement float64       `json:"disagreement"` // share of the examples answered differently
 	paired.Comparison
 	Above bool `json:"above"` // the lower end lies above −1 point
 }
@@ -46,7 +48,8 @@ func (r *result) compare(changed, float32s []paired.Answers) (err error) {
 
 // print writes the table and the verdict.
 func (r *result) print(w io.Writer, with string) {
-	fmt.Fprintf(w, "%s, %d examples, accuracy by rank classification in float32\n", r.Task, r.Examples)
+	fmt.Fprintf(w, "%s, %d rows (%d of the reported split, %d training rows kept apart), accuracy by rank in float32\n",
+		r.Task, r.Examples, r.Examples-r.Apart, r.Apart)
 	fmt.Fprintf(w, "| seed | tuned with %s | tuned in float32 |\n", with)
 	fmt.Fprintln(w, "|---|---|---|")
 	for i := range r.Changed {
