@@ -1,7 +1,9 @@
 package tune
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"softprompt/models"
@@ -22,15 +24,11 @@ type Row struct {
 
 // encodeRows turns examples into rows. A target that does not fit is an error:
 // cutting it would train on another word.
-func encodeRows(tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTarget int) ([]Row, error) {
+func encodeRows(ctx context.Context, tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTarget int) ([]Row, error) {
 	rows := make([]Row, len(examples))
 	targets := map[string][]int64{}
 	for i, e := range examples {
-		ids, cut, err := tok.EncodeEOS(e.Input, maxInput)
-		if err != nil {
-			return nil, fmt.Errorf("encoding row %s: %w", e.ID, err)
-		}
-		rows[i] = Row{IDs: ids, Label: e.Label, Key: uint64(e.Index), Cut: cut}
+		rows[i] = Row{Label: e.Label, Key: uint64(e.Index)}
 		if e.Target == "" {
 			continue
 		}
@@ -46,8 +44,21 @@ func encodeRows(tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTa
 		}
 		rows[i].Target = targets[e.Target]
 	}
-	return rows, nil
+	parts := (len(rows) + encodedAtOnce - 1) / encodedAtOnce
+	err := inParallel(ctx, runtime.GOMAXPROCS(0), parts, func(_ context.Context, _, part int) error {
+		for i := part * encodedAtOnce; i < min(len(rows), (part+1)*encodedAtOnce); i++ {
+			var err error
+			if rows[i].IDs, rows[i].Cut, err = tok.EncodeEOS(examples[i].Input, maxInput); err != nil {
+				return fmt.Errorf("encoding row %s: %w", examples[i].ID, err)
+			}
+		}
+		return nil
+	})
+	return rows, err
 }
+
+// encodedAtOnce inputs are encoded by a worker before it takes the next ones.
+const encodedAtOnce = 256
 
 // sequence gives the training rows of every step: epoch after epoch, each in
 // an order of its own. Within a window of batches rows are sorted by length,

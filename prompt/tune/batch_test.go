@@ -160,10 +160,10 @@ func TestEncodeRowsRefusesALongTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	examples[1].Target = "a target that is certainly longer than four tokens"
-	if _, err := encodeRows(f.Tokenizer, examples, 24, 4); err == nil {
+	if _, err := encodeRows(t.Context(), f.Tokenizer, examples, 24, 4); err == nil {
 		t.Error("a target was cut")
 	}
-	rows, err := encodeRows(f.Tokenizer, examples[:1], 3, 8)
+	rows, err := encodeRows(t.Context(), f.Tokenizer, examples[:1], 3, 8)
 	if err != nil {
 		t.Fatal(err)
 	}

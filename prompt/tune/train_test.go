@@ -176,7 +176,7 @@ func TestSettingsDecide(t *testing.T) {
 func TestTuning(t *testing.T) {
 	s := smallRun(t)
 	s.Data = smallData(t, 400, 12)
-	s.Steps, s.Batch, s.MicroBatch, s.HeldOut, s.EvalEvery, s.Length = 40, 16, 16, 64, 20, 8
+	s.Steps, s.Batch, s.MicroBatch, s.Workers, s.HeldOut, s.EvalEvery, s.Length = 40, 16, 4, 2, 64, 20, 8
 	dir := filepath.Join(t.TempDir(), "run")
 	if _, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)
