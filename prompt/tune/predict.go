@@ -36,7 +36,7 @@ type PredictOptions struct {
 	Device     ort.Device
 	Threads    int
 	Precision  export.Precision // of the products; "" is float32, whatever the prompt was tuned in
-	Open       models.Options // how the model is opened
+	Open       models.Options   // how the model is opened
 }
 
 // NewPredictor loads a prompt, as prompt.LoadFile finds it, with its model. A

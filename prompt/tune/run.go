@@ -25,8 +25,8 @@ type Options struct {
 	// Planned is told the settings that the run goes by, with what the trainer
 	// found for those that were left to it.
 	Planned func(Settings)
-	Log    *slog.Logger
-	Open   models.Options // how the model is opened
+	Log     *slog.Logger
+	Open    models.Options // how the model is opened
 	// Version goes into the prompt's file: the program that made it.
 	Version string
 }

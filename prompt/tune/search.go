@@ -295,4 +295,3 @@ func (u *setup) passesKey() passesKey {
 
 // bucket rounds a length up to a multiple of 16.
 func bucket(n int) int { return (n + 15) / 16 * 16 }
-

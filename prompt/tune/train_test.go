@@ -91,7 +91,7 @@ func TestRun(t *testing.T) {
 func TestResume(t *testing.T) {
 	ctx, rt := context.Background(), orttest.Runtime(t)
 	s := smallRun(t)
-	s.Patience = 4
+	s.Patience, s.MicroBatch, s.Workers, s.Threads = 4, 3, 2, 2
 	whole := filepath.Join(t.TempDir(), "whole")
 	n := 0
 	if _, err := Train(ctx, rt, s, Options{Out: whole, Open: models.Options{CacheDir: cache()}, Report: func(Event) { n++ }}); err != nil {
