@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/ort"
@@ -134,6 +136,16 @@ func someRows(t *testing.T, f *Frozen) []Row {
 		examples = append(examples, tasks.Example{ID: fmt.Sprint(i), Index: i, Input: e.text, Target: e.target, Label: i % 2})
 	}
 	rows, err := encodeRows(t.Context(), f.Tokenizer, examples, 64, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// stepRows returns the rows of a step.
+func stepRows(t rapid.TB, s *sequence, step int) []Row {
+	t.Helper()
+	rows, err := s.at(step)
 	if err != nil {
 		t.Fatal(err)
 	}

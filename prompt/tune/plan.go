@@ -45,14 +45,18 @@ func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*P
 		return nil, err
 	}
 	defer bank.Close()
+	rows, err := u.encoder.all(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p := &Plan{
-		Settings: s, TrainRows: len(u.rows), HeldOut: len(u.held), Validation: len(u.validation),
-		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(u.rows)),
+		Settings: s, TrainRows: len(rows), HeldOut: len(u.held), Validation: len(u.validation),
+		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(rows)),
 		Tuned:  tuned(u.start.Tensors), Frozen: u.model.Config.Parameters(),
 	}
-	for _, r := range u.rows {
+	for _, r := range rows {
 		p.LongestIn = max(p.LongestIn, len(r.IDs))
-		p.MeanIn += float64(len(r.IDs)) / float64(len(u.rows))
+		p.MeanIn += float64(len(r.IDs)) / float64(len(rows))
 		if r.Cut {
 			p.CutRows++
 		}
@@ -80,8 +84,11 @@ func (u *setup) timeSteps(ctx context.Context, bank *Bank) (time.Duration, error
 		if i == 1 {
 			began = time.Now()
 		}
-		rows := u.sequence.at(i)
-		if _, err := u.frozen.Batch(ctx, bank, rows, u.stepOptions(rows, i)); err != nil {
+		rows, err := u.sequence.at(i)
+		if err != nil {
+			return 0, err
+		}
+		if _, err = u.frozen.Batch(ctx, bank, rows, u.stepOptions(rows, i)); err != nil {
 			return 0, err
 		}
 	}

@@ -59,7 +59,11 @@ func Foresee(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (fi
 			return s, "", err
 		}
 		defer u.Close()
-		if p, ok = u.kept.find(u.passesKey()); !ok {
+		rows, err := u.typicalRows()
+		if err != nil {
+			return s, "", err
+		}
+		if p, ok = u.kept.find(u.passesKey(rows)); !ok {
 			return s, "", nil
 		}
 		from = u.kept.path
@@ -74,11 +78,14 @@ func Foresee(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (fi
 func (u *setup) plan(ctx context.Context) error {
 	p, _, ok := u.settings.settled()
 	if !ok {
-		key := u.passesKey()
+		rows, err := u.typicalRows()
+		if err != nil {
+			return err
+		}
+		key := u.passesKey(rows)
 		if p, ok = u.kept.find(key); !ok {
 			began := time.Now()
-			var err error
-			if p, err = u.search(ctx); err != nil {
+			if p, err = u.search(ctx, rows); err != nil {
 				return fmt.Errorf("finding the fastest way to run a batch: %w", err)
 			}
 			u.log.Info("found the fastest way to run a batch", "micro_batch", p.MicroBatch, "workers", p.Workers, "seconds", time.Since(began).Seconds())
@@ -92,14 +99,13 @@ func (u *setup) plan(ctx context.Context) error {
 	return u.frozen.keep()
 }
 
-// search measures passes on rows of the task's median length.
-func (u *setup) search(ctx context.Context) (Passes, error) {
+// search measures passes on the rows about the middle of those given.
+func (u *setup) search(ctx context.Context, sorted []Row) (Passes, error) {
 	bank, err := NewBank(u.frozen.Method, u.start)
 	if err != nil {
 		return Passes{}, err
 	}
 	defer bank.Close()
-	sorted := u.typicalRows()
 	before := memory()
 	perRow := int64(0) // bytes that a row under way was seen to take
 	s := u.settings
@@ -130,16 +136,15 @@ func (u *setup) search(ctx context.Context) (Passes, error) {
 	return h.run()
 }
 
-// typicalRows returns the rows of the first few batches in the order of their
+// typicalRows returns the rows of the first batches in the order of their
 // lengths.
-func (u *setup) typicalRows() []Row {
-	rows := slices.Concat(u.sequence.steps...)
-	if len(rows) == 0 {
-		u.sequence.load(0)
-		rows = slices.Concat(u.sequence.steps...)
+func (u *setup) typicalRows() ([]Row, error) {
+	if err := u.sequence.load(0); err != nil {
+		return nil, err
 	}
+	rows := slices.Concat(u.sequence.steps...)
 	slices.SortStableFunc(rows, func(a, b Row) int { return len(a.IDs) - len(b.IDs) })
-	return rows
+	return rows, nil
 }
 
 // hunt looks for the fastest passes. A few sizes are tried for each number of
@@ -269,10 +274,9 @@ func (h *hunt) pick() Passes {
 	return p
 }
 
-// passesKey is what the fastest passes depend on.
-func (u *setup) passesKey() passesKey {
+// passesKey is what the fastest passes for such rows depend on.
+func (u *setup) passesKey(rows []Row) passesKey {
 	s, c := u.settings, u.model.Config
-	rows := u.typicalRows()
 	k := passesKey{
 		Processor: processor(), Threads: u.frozen.threads(), Runtime: u.frozen.rt.Version(),
 		DModel: c.DModel, DFF: c.DFF, Heads: c.NumHeads, Layers: c.NumLayers, DecoderLayers: c.NumDecoderLayers,

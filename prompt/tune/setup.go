@@ -20,7 +20,8 @@ type setup struct {
 	model      *export.Model
 	frozen     *Frozen
 	judge      *Judge
-	rows, held []Row
+	encoder    *encoder // of the rows to train on, encoded as they are needed
+	held       []Row
 	validation []Row
 	meta       prompt.Meta
 	start      *prompt.Prompt // what the run starts from
@@ -72,7 +73,8 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if err := u.loadRows(ctx); err != nil {
 		return nil, err
 	}
-	u.sequence = newSequence(u.rows, s.Batch, s.Window, s.Seed)
+	u.sequence = newSequence(u.encoder.rows, s.Batch, s.Window, s.Seed)
+	u.sequence.encode = u.encoder.input
 	if u.meta, err = u.newMeta(opts.Version); err != nil {
 		return nil, err
 	}
@@ -101,10 +103,13 @@ func (u *setup) loadRows(ctx context.Context) error {
 	if s.TrainRows > 0 && s.TrainRows < len(train) {
 		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
 	}
+	if u.encoder, err = newEncoder(u.frozen.Tokenizer, train, s.MaxInput, s.MaxTarget); err != nil {
+		return err
+	}
 	for _, p := range []struct {
 		rows     *[]Row
 		examples []tasks.Example
-	}{{&u.rows, train}, {&u.held, held}, {&u.validation, validation}} {
+	}{{&u.held, held}, {&u.validation, validation}} {
 		if *p.rows, err = encodeRows(ctx, u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
 			return err
 		}

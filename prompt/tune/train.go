@@ -117,7 +117,10 @@ func (t *trainer) due() bool {
 
 // step makes one update.
 func (t *trainer) step(ctx context.Context) error {
-	rows := t.sequence.at(t.Step)
+	rows, err := t.sequence.at(t.Step)
+	if err != nil {
+		return err
+	}
 	res, err := t.frozen.Batch(ctx, t.bank, rows, t.stepOptions(rows, t.Step))
 	if err != nil {
 		return err
