@@ -10,6 +10,9 @@ import (
 // the system does not say. On Linux it reads /proc/self/status.
 func memory() int64 { return procStatus("VmRSS:") }
 
+// buffers returns the part of it that is no file's.
+func buffers() int64 { return procStatus("RssAnon:") }
+
 // PeakMemory returns the most memory that the process had resident at any
 // time, 0 where the system does not say.
 func PeakMemory() int64 { return procStatus("VmHWM:") }
