@@ -26,7 +26,7 @@ func smallSettings(t *testing.T) tune.Settings {
 		t.Fatal(err)
 	}
 	s.Data, s.Threads = t.TempDir(), 1
-	s.Batch, s.MicroBatch, s.HeldOut, s.EvalEvery, s.Window, s.MaxInput = 4, 4, 4, 2, 1, 16
+	s.Batch, s.MicroBatch, s.Workers, s.HeldOut, s.EvalEvery, s.Window, s.MaxInput = 4, 4, 1, 4, 2, 1, 16
 	for name, rows := range map[string]int{"train.tsv": 16, "dev.tsv": 8} {
 		var b strings.Builder
 		b.WriteString("sentence\tlabel\n")
