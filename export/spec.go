@@ -40,6 +40,9 @@ type Spec struct {
 	Embeds bool
 	// Precision is that of the products; "" is [FP32].
 	Precision Precision
+	// Recompute holds the values of one layer at a time for the gradient, and
+	// computes them a second time: see [grad.Recompute].
+	Recompute bool
 	// Standard writes operators of the standard domain alone.
 	Standard bool
 }

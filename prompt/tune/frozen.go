@@ -78,6 +78,7 @@ type FreezeOptions struct {
 	Rank    bool // train on the choice of a label, not on its tokens
 	// Precision is that of the products; "" is float32.
 	Precision export.Precision
+	Recompute bool // hold one layer's values at a time: less memory, more time
 	// NoTokenizer leaves the tokenizer out, for who has token ids already and
 	// calls nothing that reads or writes text.
 	NoTokenizer bool
@@ -104,6 +105,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 		return nil, err
 	}
 	spec.Dropout, spec.ZLoss, spec.Rank, spec.Precision = opts.Dropout, opts.ZLoss, opts.Rank, opts.Precision
+	spec.Recompute = opts.Recompute
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
