@@ -123,6 +123,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 		return nil, err
 	}
 	spec.Dropout, spec.ZLoss, spec.Rank, spec.Precision = opts.Dropout, opts.ZLoss, opts.Rank, opts.Precision
+	spec.Recompute = opts.Recompute
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
