@@ -92,6 +92,9 @@ type FreezeOptions struct {
 	// Recompute trades time for memory: the backward pass computes activations
 	// anew.
 	Recompute bool
+	// LongTargets says that targets of more than d_kv tokens are usual, as
+	// [export.Spec] has it.
+	LongTargets bool
 	// Passes says how a batch goes through the model.
 	Passes Passes
 	// NoTokenizer leaves the tokenizer out, for who has token ids already and
@@ -123,7 +126,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 		return nil, err
 	}
 	spec.Dropout, spec.ZLoss, spec.Rank, spec.Precision = opts.Dropout, opts.ZLoss, opts.Rank, opts.Precision
-	spec.Recompute = opts.Recompute
+	spec.Recompute, spec.LongTargets = opts.Recompute, opts.LongTargets
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.

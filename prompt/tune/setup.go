@@ -62,7 +62,8 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	}()
 	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
 		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
-		Precision: s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
+		LongTargets: s.MaxTarget > u.model.Config.DKV,
+		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
 	})
 	if err != nil {
 		return nil, err
