@@ -53,6 +53,8 @@ type settingFlags struct {
 
 	Device  *string `group:"Machine" help:"cpu, cuda, cuda:1, or the library of an execution provider."`
 	Threads *int    `group:"Machine" placeholder:"N" help:"Threads of an operator, 0 for one a core."`
+
+	Precision *string `group:"Machine" placeholder:"P" help:"Numbers that the model's products are computed in: fp32 or int8."`
 }
 
 // origin says where the value of a setting came from: "flag", "default", or
@@ -138,8 +140,8 @@ func showDefaults(k *kong.Kong) error {
 		inits = append(inits, f.Form)
 	}
 	defaults := reflect.ValueOf(tune.Defaults(&tasks.Task{}))
-	for _, command := range k.Model.Children {
-		if command.Name != "train" {
+	for _, command := range k.Model.Leaves(false) {
+		if _, has := command.Target.Type().FieldByName("settingFlags"); !has {
 			continue
 		}
 		for _, flag := range command.Flags {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"softprompt/export"
 	"softprompt/grad"
 	"softprompt/onnx/hint"
 	"softprompt/tasks"
@@ -50,6 +51,9 @@ type Settings struct {
 
 	Device  string `yaml:"device" json:"device"`
 	Threads int    `yaml:"threads" json:"threads"` // 0 for one a core
+	// Precision is that of the model's products, as export.ParsePrecision
+	// reads it; the prompt, its gradient and the optimiser are float32.
+	Precision string `yaml:"precision" json:"precision"`
 }
 
 // Defaults returns the settings of the paper's code for a task
@@ -72,7 +76,7 @@ func Defaults(t *tasks.Task) Settings {
 		WeightDecay: 1e-5, InitialStep: 1_100_000,
 		Loss: "sum", ZLoss: 1e-4, Dropout: 0.1,
 		HeldOut: 500, EvalEvery: 100, LogEvery: 10, Window: 8,
-		Seed: 1, Device: "cpu",
+		Seed: 1, Device: "cpu", Precision: string(export.FP32),
 	}
 }
 
@@ -111,6 +115,9 @@ func (s Settings) Check() error {
 		return errors.New("--patience, --train-rows, --threads, --z-loss, --clip-norm and --initial-step cannot be negative")
 	case methods[s.Method] == nil:
 		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(methodNames(), ", "))
+	}
+	if _, err := export.ParsePrecision(s.Precision); err != nil {
+		return fmt.Errorf("--precision: %w", err)
 	}
 	if _, err := s.rule(); err != nil {
 		return err
