@@ -24,12 +24,11 @@ type benchPrecisionCmd struct {
 
 // Help has the examples.
 func (benchPrecisionCmd) Help() string {
-	return `The first table has the error that products of --precision (int8 if it is not
-given) put into the residual stream after each block of the model and into its
-gradient there, against float32 on the same rows without dropout: relative is
-‖a−b‖/‖b‖, largest is max|a−b|/max|b|. With --seeds the second one has the accuracy
-of prompts tuned either way, all scored in float32, with the 95 % interval of the
-difference by a paired bootstrap.
+	return `Shows the error that products of --precision (int8 if it is not given) put into
+the residual stream after each block of the model and into its gradient there,
+against float32 on the same rows without dropout: ‖a−b‖/‖b‖, and as the largest
+max|a−b|/max|b|. With --seeds prompts are tuned either way and all scored in
+float32; a paired bootstrap gives the interval of the difference.
 
     softprompt bench precision --model tiny --task sst2
     softprompt bench precision --prompt runs/sst2 --rows 32
@@ -78,6 +77,9 @@ func (c *benchPrecisionCmd) Run(ctx context.Context, ui *tui) error {
 		ui.showComparison(result.Comparison, reduced)
 	}
 	if c.Seeds > 0 {
+		if !ui.quiet {
+			opts.Report = ui.lines()
+		}
 		result.Tuned, err = measure.Accuracy(ctx, rt, s, reduced, c.Seeds, opts, func(s tune.Settings) {
 			ui.note("tuning from seed %d in %s: %d steps", s.Seed, s.Precision, s.Steps)
 		})
@@ -97,8 +99,11 @@ func (c *benchPrecisionCmd) Run(ctx context.Context, ui *tui) error {
 
 // both returns the settings of the run in float32 and the other precision.
 func (c *benchPrecisionCmd) both() (tune.Settings, export.Precision, error) {
-	if c.Rows < 1 || c.Seeds < 0 {
-		return tune.Settings{}, "", usagef("--rows is %d, want at least 1; --seeds is %d, want 0 or more", c.Rows, c.Seeds)
+	if c.Rows < 1 {
+		return tune.Settings{}, "", usagef("--rows is %d, want at least 1", c.Rows)
+	}
+	if c.Seeds < 0 {
+		return tune.Settings{}, "", usagef("--seeds is %d, want 0 or more", c.Seeds)
 	}
 	config := c.Config
 	if config == "" && c.Prompt != "" {

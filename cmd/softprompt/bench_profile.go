@@ -109,6 +109,25 @@ func (c *benchProfileCmd) settings() (tune.Settings, error) {
 	return s, nil
 }
 
+// lumped puts what is below a thousandth of the step into one line.
+func lumped(lines []measure.Line) []measure.Line {
+	shown, rest := []measure.Line{}, measure.Line{}
+	others := 0
+	for _, l := range lines {
+		if l.Share >= 0.001 {
+			shown = append(shown, l)
+			continue
+		}
+		others++
+		rest.Calls, rest.Millis, rest.Share = rest.Calls+l.Calls, rest.Millis+l.Millis, rest.Share+l.Share
+	}
+	if others == 0 {
+		return shown
+	}
+	rest.Name = fmt.Sprintf("%d others", others)
+	return append(shown, rest)
+}
+
 // some writes a number, and nothing for 0.
 func some(x float64) string {
 	if x == 0 {
@@ -122,7 +141,7 @@ func (ui *tui) showBudget(b *measure.Budget) {
 	for _, part := range []struct {
 		title string
 		lines []measure.Line
-	}{{"kind of work", b.Kinds}, {"operator", b.Ops}, {"operator and its inputs", b.Shapes}} {
+	}{{"kind of work", b.Kinds}, {"operator", lumped(b.Ops)}, {"operator and its inputs", b.Shapes}} {
 		if len(part.lines) == 0 {
 			continue
 		}

@@ -151,6 +151,9 @@ func showDefaults(k *kong.Kong) error {
 				if flag.Name != dashed(s.key) || v.IsZero() || s.key == "init" {
 					continue
 				}
+				if s.key == "precision" && command.Name == "precision" {
+					continue // bench precision is for others than that of training
+				}
 				flag.Help = fmt.Sprintf("%s (%v)", flag.Help, v)
 			}
 		}
