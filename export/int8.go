@@ -25,8 +25,8 @@ import (
 // the weights that quantised holds, see [models.Model.Int8File].
 func toInt8(m *onnx.Model, quantised *models.Checkpoint) (*onnx.Model, error) {
 	q := &quantiser{
-		weights: quantised,
-		rows:    map[string]quantisedRows{}, zeros: map[string]string{}, loaded: map[string]bool{},
+		weights: quantised, loaded: map[string]bool{},
+		rows: map[string]quantisedRows{}, zeros: map[string]string{}, shapes: map[string]string{},
 	}
 	out, err := rewrite(m, func(b *onnx.Builder, n *onnx.Node) bool {
 		q.Builder = b
@@ -42,16 +42,16 @@ func toInt8(m *onnx.Model, quantised *models.Checkpoint) (*onnx.Model, error) {
 type quantiser struct {
 	*onnx.Builder
 	weights *models.Checkpoint
+	loaded  map[string]bool
 	rows    map[string]quantisedRows // by the name of what was quantised
 	zeros   map[string]string        // vectors of zero points by their length
-	loaded  map[string]bool
+	shapes  map[string]string        // sizes for Reshape by what they are
 }
 
 // quantisedRows is a tensor [..,K] as integers.
 type quantisedRows struct {
 	integers string // uint8 [M,K]
 	scales   string // float32 [M,1]
-	shape    string // sizes of all axes but the last
 }
 
 // product writes a product with integers; it tells whether the node is one that
@@ -71,10 +71,21 @@ func (q *quantiser) product(n *onnx.Node) bool {
 	y := q.Op("com.microsoft.MatMulIntegerToFloat", []string{
 		rows.integers, w, q.FloatOf(1, onnx.Float32), t, q.zero(),
 	}) // [M,N]
-	width := q.Shape(w)[1].Size
-	y = q.Reshape(q.Mul(y, rows.scales), q.Concat(0, rows.shape, q.Ints(width)))
-	q.Alias(n.Output(0), y)
+	q.Alias(n.Output(0), q.Reshape(q.Mul(y, rows.scales), q.sizes(n.Input(0), q.Shape(w)[1].Size)))
 	return true
+}
+
+// sizes returns the sizes of x as a vector, but for the last, which is width.
+// Tensors of one shape share it.
+func (q *quantiser) sizes(x string, width int64) string {
+	shape := slices.Clone(q.Shape(x))
+	shape[len(shape)-1] = onnx.Size(width)
+	key := fmt.Sprint(shape)
+	if !slices.ContainsFunc(shape, func(d onnx.Dim) bool { return d == onnx.Unknown }) && q.shapes[key] != "" {
+		return q.shapes[key]
+	}
+	q.shapes[key] = q.Concat(0, q.SizesOf(x, 0, -1), q.Ints(width))
+	return q.shapes[key]
 }
 
 func isProduct(n *onnx.Node) bool {
@@ -89,12 +100,11 @@ func (q *quantiser) quantise(x string) quantisedRows {
 	}
 	k := q.Shape(x)[len(q.Shape(x))-1].Size
 	flat := q.ReshapeTo(x, -1, k)
-	most := q.Max(q.ReduceMax(flat, false, 1), q.Neg(q.ReduceMin(flat, false, 1))) // [M]
-	scale := q.Max(q.Scale(most, 1.0/127), q.Float(1e-30, most))
+	high, low := q.ReduceMax(flat, false, 1), q.ReduceMin(flat, false, 1) // [M]
+	scale := q.Scale(q.Op("Max", []string{high, q.Neg(low), q.Float(1e-28, flat)}), 1.0/127)
 	r := quantisedRows{
 		integers: q.Op("QuantizeLinear", []string{flat, scale, q.zeroPoints(scale)}, onnx.IntAttr("axis", 0)),
 		scales:   q.Unsqueeze(scale, 1),
-		shape:    q.SizesOf(x, 0, -1),
 	}
 	q.rows[x] = r
 	return r

@@ -110,7 +110,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
-		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true, Prepack: opts.Precision == export.INT8},
+		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true, PrepackIntegers: opts.Precision == export.INT8},
 		spec:     spec,
 		sessions: map[graph]*ort.Session{},
 	}
@@ -144,6 +144,9 @@ func (f *Frozen) session(ctx context.Context, g graph) (*ort.Session, error) {
 	s, err := f.rt.Load(ctx, m, f.config)
 	if err != nil {
 		return nil, fmt.Errorf("loading graph %s of model %s: %w", g, f.Model.Ref, err)
+	}
+	if f.spec.Int8 != nil {
+		f.spec.Int8.Evict() // the session has packed copies
 	}
 	f.sessions[g] = s
 	return s, nil
