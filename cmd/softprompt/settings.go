@@ -143,8 +143,8 @@ func showDefaults(k *kong.Kong) error {
 		inits = append(inits, f.Form)
 	}
 	defaults := reflect.ValueOf(tune.Defaults(&tasks.Task{}))
-	for _, command := range k.Model.Children {
-		if command.Name != "train" {
+	for _, command := range k.Model.Leaves(false) {
+		if _, has := command.Target.Type().FieldByName("settingFlags"); !has {
 			continue
 		}
 		for _, flag := range command.Flags {
@@ -153,6 +153,9 @@ func showDefaults(k *kong.Kong) error {
 				v := defaults.FieldByName(s.name)
 				if flag.Name != dashed(s.key) || v.IsZero() || s.key == "init" {
 					continue
+				}
+				if s.key == "precision" && command.Name == "precision" {
+					continue // bench precision is for others than that of training
 				}
 				flag.Help = fmt.Sprintf("%s (%v)", flag.Help, v)
 			}

@@ -29,6 +29,9 @@ type Options struct {
 	Open    models.Options // how the model is opened
 	// Version goes into the prompt's file: the program that made it.
 	Version string
+	// Profile is the start of the name of a file that says where the time
+	// went, as in [FreezeOptions].
+	Profile string
 }
 
 // Result is how a run ended.
@@ -82,11 +85,16 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 
 // begin runs from the initial prompt.
 func (u *setup) begin(ctx context.Context, opts Options) (*Result, error) {
-	first := progress{
+	return u.run(ctx, u.first(), opts)
+}
+
+// first is the state of a run before its first step.
+func (u *setup) first() *state {
+	p := progress{
 		Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: u.settings,
 		Revision: u.meta.Revision, Fingerprint: u.meta.Fingerprint, Tokenizer: u.meta.TokenizerHash,
 	}
-	return u.run(ctx, &state{progress: first, current: u.start.Tensors}, opts)
+	return &state{progress: p, current: u.start.Tensors}
 }
 
 // Resume goes on with the run in a folder, from its last saved state, to the
@@ -206,7 +214,9 @@ func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
 	if t.schedule, err = grad.ParseSchedule(u.settings.Schedule); err != nil {
 		return nil, err
 	}
-	t.logs, err = openLogs(opts.Out, st.Logs)
+	if opts.Out != "" {
+		t.logs, err = openLogs(opts.Out, st.Logs)
+	}
 	return t, err
 }
 

@@ -127,6 +127,9 @@ func (s Settings) Check() error {
 	case methods[s.Method] == nil:
 		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(methodNames(), ", "))
 	}
+	if _, err := export.ParsePrecision(string(s.Precision)); err != nil {
+		return fmt.Errorf("--precision: %w", err)
+	}
 	if _, err := s.rule(); err != nil {
 		return err
 	}

@@ -45,27 +45,12 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if u.kept, err = keptIn(opts.Open.CacheDir); err != nil {
 		return nil, err
 	}
-	device, err := ort.ParseDevice(s.Device)
-	if err != nil {
-		return nil, err
-	}
-	if opts.Open.Log == nil {
-		opts.Open.Log = opts.Log
-	}
-	if u.model, err = export.Open(ctx, s.Model, opts.Open); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			u.Close()
 		}
 	}()
-	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
-		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
-		LongTargets: s.MaxTarget > u.model.Config.DKV,
-		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
-	})
-	if err != nil {
+	if err := u.freeze(ctx, rt, opts, false); err != nil {
 		return nil, err
 	}
 	if u.judge, err = u.frozen.NewJudge(u.task, s.MaxInput, s.MaxTarget); err != nil {
@@ -81,6 +66,28 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	}
 	u.start, err = u.initial()
 	return u, err
+}
+
+// freeze opens the model of the settings.
+func (u *setup) freeze(ctx context.Context, rt *ort.Runtime, opts Options, noTokenizer bool) error {
+	s := u.settings
+	device, err := ort.ParseDevice(s.Device)
+	if err != nil {
+		return err
+	}
+	if opts.Open.Log == nil {
+		opts.Open.Log = opts.Log
+	}
+	if u.model, err = export.Open(ctx, s.Model, opts.Open); err != nil {
+		return err
+	}
+	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
+		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
+		LongTargets: s.MaxTarget > u.model.Config.DKV,
+		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
+		NoTokenizer: noTokenizer, Profile: opts.Profile,
+	})
+	return err
 }
 
 // loadRows reads the task's data: rows to train on, rows held out of them to
