@@ -96,9 +96,9 @@ func TestMadeUpRows(t *testing.T) {
 	}
 	defer steps.Close()
 	c := steps.Model().Config
-	rows := steps.t.sequence.at(0)
-	if len(rows) != 5 {
-		t.Fatalf("%d rows", len(rows))
+	rows, err := steps.t.sequence.at(0)
+	if err != nil || len(rows) != 5 {
+		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for i, r := range rows {
 		if len(r.IDs) != 7 || len(r.Target) != 2 || r.IDs[6] != int64(c.EOSID) || r.Target[1] != int64(c.EOSID) || r.Label != -1 {

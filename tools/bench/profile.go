@@ -22,9 +22,9 @@ func profileMain(ctx context.Context, args []string, out io.Writer) error {
 	steps := flags.Int("steps", 4, "steps after the first, which is left out")
 	nodes := flags.Int("nodes", 15, "how many operators are shown with their shapes")
 	flags.IntVar(&s.Threads, "threads", 2, "threads of one operator")
-	flags.IntVar(&s.MicroBatch, "micro-batch", 16, "rows that go through the model at once")
+	flags.IntVar(&s.MicroBatch, "micro-batch", 4, "rows that go through the model at once")
 	flags.Float64Var(&s.Dropout, "dropout", 0, "rate for every site")
-	flags.StringVar(&s.Precision, "precision", s.Precision, "fp32 or int8")
+	flags.StringVar((*string)(&s.Precision), "precision", string(s.Precision), "fp32 or int8")
 	interpreter := flags.String("python", "", "`interpreter` with PyTorch, to make the model if it is not there")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -43,6 +43,7 @@ func profileMain(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	s.Workers = 1 // the trace of one pass after another
 	s.Model, s.Length, s.Batch = dir, int(batch.Prompt), int(batch.Batch)
 	b, err := budget.Profile(ctx, rt, s, budget.ProfileOptions{Input: int(batch.Input), Targets: int(batch.Targets), Steps: *steps})
 	if err != nil {
