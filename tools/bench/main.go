@@ -53,6 +53,8 @@ func dispatch(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "step":
 			return stepMain(ctx, args[1:], os.Stdin, os.Stdout)
+		case "evaluate":
+			return evaluateMain(ctx, args[1:], os.Stdin, os.Stdout)
 		case "peak":
 			return peakMain(ctx, args[1:], os.Stdout)
 		case "profile":

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"softprompt/export"
 	"softprompt/onnx"
 	"softprompt/onnx/hint"
 )
@@ -61,7 +62,7 @@ func profileMain(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, g, err := trainGraph(ctx, dir, *dropout > 0)
+	_, g, err := trainGraph(ctx, dir, export.FP32, *dropout > 0)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func profileMain(ctx context.Context, args []string, out io.Writer) error {
 
 // traceSteps trains with the profiler on; the trace is there when it returns.
 func traceSteps(ctx context.Context, dir, prefix string, threads int, dropout float64, steps int) (err error) {
-	t, err := newTrainer(ctx, dir, threads, "adamw", dropout, prefix)
+	t, err := newTrainer(ctx, training{dir: dir, threads: threads, optimizer: "adamw", rate: 0.3, dropout: dropout, profile: prefix})
 	if err != nil {
 		return err
 	}

@@ -82,3 +82,14 @@ func agree(all []measured) error {
 	}
 	return nil
 }
+
+// apart returns how far the losses of two peers are apart at most, by the
+// other's.
+func (m *measured) apart(other *measured) float64 {
+	var most float64
+	for i, a := range m.Losses {
+		b := other.Losses[i]
+		most = max(most, math.Abs(a-b)/math.Abs(b))
+	}
+	return most
+}

@@ -111,7 +111,7 @@ func TestStepDropout(t *testing.T) {
 	dir := testModel(t)
 	var losses []float64
 	for _, rate := range []float64{0, 0.1, 0.1} {
-		tr, err := newTrainer(t.Context(), dir, 1, "adamw", rate, "")
+		tr, err := newTrainer(t.Context(), training{dir: dir, threads: 1, optimizer: "adamw", rate: 0.3, dropout: rate})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,12 +218,14 @@ func TestTimeProduct(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small, err := timeProduct(t.Context(), rt, [3]int64{16, 16, 16}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	large, err := timeProduct(t.Context(), rt, [3]int64{512, 512, 512}, 1)
-	if err != nil || !(small > 0) || large <= small {
-		t.Errorf("16³ takes %v s and 512³ %v s, %v", small, large, err)
+	for _, int8 := range []bool{false, true} {
+		small, err := timeProduct(t.Context(), rt, [3]int64{16, 16, 16}, 1, int8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		large, err := timeProduct(t.Context(), rt, [3]int64{512, 512, 512}, 1, int8)
+		if err != nil || !(small > 0) || large <= small {
+			t.Errorf("16³ takes %v s and 512³ %v s, %v", small, large, err)
+		}
 	}
 }

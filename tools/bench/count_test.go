@@ -69,8 +69,43 @@ func TestCountTellsBackwardFromForward(t *testing.T) {
 	b.From = "forward"
 	b.Output("z", b.FusedMatMul(y, y, false, true, 1))
 	w, err := count(b.Model, nil)
-	if want := (work{2 * 2 * 3 * 5, 2 * 2 * 5 * 2}); err != nil || w != want || w.total() != 100 {
+	if want := (work{Forward: 2 * 2 * 3 * 5, Backward: 2 * 2 * 5 * 2}); err != nil || w != want || w.total() != 100 {
 		t.Errorf("got %+v, %v; want %+v", w, err, want)
+	}
+}
+
+// TestCountInt8 keeps products of integers apart, each operator that the
+// runtime has for them.
+func TestCountInt8(t *testing.T) {
+	weight := func(b *onnx.Builder) string { return b.Input("w", onnx.Int8, onnx.Size(3), onnx.Size(5)) }
+	bytes := func(b *onnx.Builder) string {
+		return b.Input("x", onnx.Uint8, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(3))
+	}
+	one := func(b *onnx.Builder) string { return b.FloatOf(1, onnx.Float32) }
+	for op, build := range map[string]func(b *onnx.Builder) string{
+		"MatMulInteger": func(b *onnx.Builder) string {
+			return b.Cast(b.Op("MatMulInteger", []string{bytes(b), weight(b)}), onnx.Float32)
+		},
+		"MatMulIntegerToFloat": func(b *onnx.Builder) string {
+			return b.Op("com.microsoft.MatMulIntegerToFloat", []string{bytes(b), weight(b), one(b), one(b)})
+		},
+		"DynamicQuantizeMatMul": func(b *onnx.Builder) string {
+			x := b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(3))
+			return b.Op("com.microsoft.DynamicQuantizeMatMul", []string{x, weight(b), one(b)})
+		},
+	} {
+		b := onnx.NewBuilder(onnx.NewModel("test"))
+		y := build(b)
+		b.From = "forward"
+		b.Output("z", b.FusedMatMul(y, y, false, true, 1)) // [7,11,11], sums of 5
+		if err := b.Err(); err != nil {
+			t.Fatalf("%s: %v", op, err)
+		}
+		w, err := count(b.Model, map[string]int64{"B": 7, "S": 11})
+		integers := int64(2 * 7 * 11 * 3 * 5)
+		if want := (work{Forward: integers, Backward: 2 * 7 * 11 * 11 * 5, Int8: integers}); err != nil || w != want {
+			t.Errorf("%s: got %+v, %v; want %+v", op, w, err, want)
+		}
 	}
 }
 
@@ -85,6 +120,11 @@ func TestCountRefuses(t *testing.T) {
 		{"an operator with products inside", "Einsum", func(b *onnx.Builder) string {
 			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(2))
 			return b.Op("Einsum", []string{x, x}, onnx.StringAttr("equation", "ij,jk->ik"))
+		}},
+		{"integers packed by four bits", "MatMulNBits", func(b *onnx.Builder) string {
+			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(32))
+			w := b.Input("w", onnx.Uint8, onnx.Size(4), onnx.Size(1), onnx.Size(16))
+			return b.Op("com.microsoft.MatMulNBits", []string{x, w, b.Input("s", onnx.Float32, onnx.Size(4))}, onnx.IntAttr("K", 32), onnx.IntAttr("N", 4), onnx.IntAttr("bits", 4), onnx.IntAttr("block_size", 32))
 		}},
 		{"a product of unknown size", "not known", func(b *onnx.Builder) string {
 			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(2))
