@@ -95,8 +95,12 @@ func TestShareOfPeak(t *testing.T) {
 func TestAddPeakKeepsTheHighestOfALibrary(t *testing.T) {
 	r := &report{}
 	for _, p := range []peak{
-		{100, [3]int64{1}, "a", false}, {300, [3]int64{2}, "b", false}, {200, [3]int64{3}, "a", false},
-		{900, [3]int64{5}, "a", true}, {150, [3]int64{4}, "a", false}, {800, [3]int64{6}, "a", true},
+		{100, [3]int64{1}, "a", false},
+		{300, [3]int64{2}, "b", false},
+		{200, [3]int64{3}, "a", false},
+		{900, [3]int64{5}, "a", true},
+		{150, [3]int64{4}, "a", false},
+		{800, [3]int64{6}, "a", true},
 	} {
 		r.addPeak(p)
 	}
