@@ -109,9 +109,9 @@ func TestArchitecturesScore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			labels := g.tensor("labels", onnx.Int64)
 			in := map[string]*onnx.Tensor{
-				"candidate_ids": g.tensor("labels", onnx.Int64),
-				"candidate_row": onnx.Longs("", []int64{3}, []int64{0, 1, 2}),
+				"candidate_ids": onnx.Longs("", []int64{3, 1, labels.Dims[1]}, g.ints("labels")),
 			}
 			for _, v := range score.Graph.Inputs {
 				if in[v.Name] == nil {

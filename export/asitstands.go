@@ -65,11 +65,11 @@ func (g *t5) exportedEncoder(emb, mask string) string {
 
 // exportedDecoder is [t5.teacherForced] with the exported decoder, which makes
 // its keys and values for each candidate anew.
-func (g *t5) exportedDecoder(states, mask, labels, row string) string {
+func (g *t5) exportedDecoder(states, mask, labels string) string {
 	m := g.Graphs.Decoder
 	g.at("decoder", -1, "")
-	if row != "" {
-		states, mask = g.Gather(states, row, 0), g.Gather(mask, row, 0)
+	if g.row != "" {
+		states, mask = g.Gather(states, g.row, 0), g.Gather(mask, g.row, 0)
 	}
 	return g.splice(m, map[string]string{
 		"input_ids": g.asInput(m, "input_ids", g.shiftRight(labels)), "encoder_hidden_states": states,

@@ -49,7 +49,7 @@ func lengths(d, rows, text, promptLength int) map[string]*onnx.Tensor {
 			promptMask[i] = 1
 		}
 	}
-	var candidates, candidateRow []int64
+	var candidates []int64
 	right := make([]float32, rows*3)
 	for row := range rows {
 		for c := range 3 {
@@ -57,11 +57,10 @@ func lengths(d, rows, text, promptLength int) map[string]*onnx.Tensor {
 			if c == 1 {
 				candidates[len(candidates)-1] = -100
 			}
-			candidateRow = append(candidateRow, int64(row))
 			right[row*3+c] = float32(1 - min(1, (c+row)%3))
 		}
 	}
-	n, weights := int64(len(candidateRow)), make([]float32, rows)
+	weights := make([]float32, rows)
 	for i := range weights {
 		weights[i] = 1 / float32(i+1)
 	}
@@ -71,8 +70,7 @@ func lengths(d, rows, text, promptLength int) map[string]*onnx.Tensor {
 		"prompts":        onnx.Floats("", []int64{2, int64(promptLength), int64(d)}, prompts),
 		"prompt_mask":    onnx.Floats("", []int64{2, int64(promptLength)}, promptMask),
 		"prompt_index":   onnx.Longs("", []int64{int64(rows)}, index),
-		"candidate_ids":  onnx.Longs("", []int64{n, 3}, candidates),
-		"candidate_row":  onnx.Longs("", []int64{n}, candidateRow),
+		"candidate_ids":  onnx.Longs("", []int64{int64(rows), 3, 3}, candidates),
 		"right":          onnx.Floats("", []int64{int64(rows), 3}, right),
 		"row_weights":    onnx.Floats("", []int64{int64(rows)}, weights),
 	}

@@ -98,7 +98,7 @@ func exportedLogits(t *testing.T, spec Spec) *onnx.Model {
 	}
 	states, mask := b.encoder()
 	labels := b.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
-	b.Output("logits", b.teacherForced(states, mask, labels, ""))
+	b.Output("logits", b.teacherForced(states, mask, labels))
 	m, err := b.finish()
 	if err != nil {
 		t.Fatal(err)

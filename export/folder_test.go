@@ -41,13 +41,12 @@ func tiny(t *testing.T) (*models.Model, Spec) {
 	return m, Spec{Config: m.Config, Weights: weights, Method: prompt.PromptTuning(m.Config.DModel)}
 }
 
-// scoreInputs is a batch of two rows with three candidates.
+// scoreInputs is a batch of two rows with two candidates and one.
 func scoreInputs() map[string]*onnx.Tensor {
 	return map[string]*onnx.Tensor{
 		"input_ids":      onnx.Longs("", []int64{2, 3}, []int64{17, 250, 1, 9, 1, 0}),
 		"attention_mask": onnx.Longs("", []int64{2, 3}, []int64{1, 1, 1, 1, 1, 0}),
-		"candidate_ids":  onnx.Longs("", []int64{3, 2}, []int64{40, 1, 41, 1, 77, -100}),
-		"candidate_row":  onnx.Longs("", []int64{3}, []int64{0, 0, 1}),
+		"candidate_ids":  onnx.Longs("", []int64{2, 2, 2}, []int64{40, 1, 41, 1, 77, -100, -100, -100}),
 	}
 }
 
@@ -74,7 +73,7 @@ func TestBake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(baked.Graph.Inputs) != 4 {
+		if len(baked.Graph.Inputs) != 3 {
 			t.Errorf("inputs %v", baked.Graph.Inputs)
 		}
 		if err := onnx.Validate(baked); err != nil {

@@ -13,15 +13,14 @@ import (
 // Labels [B,T] that are −100 are ignored.
 //
 // With Spec.Rank the loss is that of choosing among the candidates of each row:
-// candidate_ids [B·C,T] and candidate_row as for [Score], row by row, right
-// [B,C] and row_weights [B] take the place of labels and label_weights, and
-// ZLoss plays no part.
+// candidate_ids [B,C,T] as for [Score], right [B,C] and row_weights [B] take the
+// place of labels and label_weights, and ZLoss plays no part.
 func Train(spec Spec) (*onnx.Model, error) {
 	if spec.Prompt != nil {
 		return nil, errors.New("exporting graph train: a prompt that is built in cannot be trained")
 	}
-	standard := spec.Standard
-	spec.Standard = false // lowered once, gradient and all
+	final := spec
+	spec.Standard, spec.Precision = false, FP32 // passes run once, over the gradient too
 	g, err := newGraph("train", spec)
 	if err != nil {
 		return nil, err
@@ -32,7 +31,7 @@ func Train(spec Spec) (*onnx.Model, error) {
 		loss = g.rankLoss(g.candidates(states, mask))
 	} else {
 		labels := g.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
-		loss = g.loss(g.teacherForced(states, mask, labels, ""), labels)
+		loss = g.loss(g.teacherForced(states, mask, labels), labels)
 	}
 	m, err := g.finish()
 	if err != nil {
@@ -50,16 +49,14 @@ func Train(spec Spec) (*onnx.Model, error) {
 			return nil, fmt.Errorf("exporting graph train%s: %w", spec.source(), err)
 		}
 	}
-	if standard {
-		return Lower(m)
-	}
-	return m, nil
+	return final.passes(m)
 }
 
 // Score returns the graph that rates candidate answers: the output
-// log_probability [N] is the sum over the tokens of candidate_ids [N,T] (−100
-// where a shorter candidate ends) given row candidate_row[n] of the input.
-// The encoder runs once a row, whatever the number of candidates.
+// log_probability [B,C] is the sum over the tokens of candidate_ids [B,C,T],
+// C answers for each row of the input. −100 stands where a shorter one ends; an
+// answer of nothing else, where a row has fewer than others, has the lowest
+// float. The encoder runs once a row, whatever the number of candidates.
 func Score(spec Spec) (*onnx.Model, error) {
 	spec.Dropout = false
 	g, err := newGraph("score", spec)
@@ -70,37 +67,30 @@ func Score(spec Spec) (*onnx.Model, error) {
 	return g.finish()
 }
 
-// candidates adds the inputs of candidate answers and returns their
-// log-probabilities [N].
+// candidates adds the input of candidate answers and returns their
+// log-probabilities [B,C].
 func (g *t5) candidates(states, mask string) string {
-	n := onnx.Sym("N")
-	labels := g.Input("candidate_ids", onnx.Int64, n, onnx.Sym("T"))
-	g.row = g.Input("candidate_row", onnx.Int64, n)
-	s := g.score(g.teacherForced(states, mask, labels, g.row), labels)
-	return g.ReduceSum(s.logProb, false, 1)
+	ids := g.Input("candidate_ids", onnx.Int64, onnx.Sym("B"), onnx.Sym("C"), onnx.Sym("T"))
+	answers := g.SizesOf(ids, 0, 2)
+	rows := g.Unsqueeze(g.positionsOf(ids, 0), 1)
+	g.row = g.ReshapeTo(g.Expand(rows, answers), -1) // 0 C times, 1 C times, …
+	labels := g.Reshape(ids, g.Concat(0, g.Ints(-1), g.SizesOf(ids, 2, 3)))
+	s := g.score(g.teacherForced(states, mask, labels), labels)
+	sum := g.Add(g.ReduceSum(s.logProb, false, 1), g.maskBias(g.ReduceMax(s.valid, false, 1)))
+	return g.Reshape(sum, answers)
 }
 
 // teacherForced returns the logits [N,T,V] of a decoder that reads labels
-// [N,T] shifted right. If row [N] is not "", it says which row of the encoder's
-// states each label sequence looks at; else they correspond.
-func (g *t5) teacherForced(states, mask, labels, row string) string {
+// [N,T] shifted right, looking at the encoder's states [B,E,d] row by row, or,
+// with candidates, at each row several times.
+func (g *t5) teacherForced(states, mask, labels string) string {
 	if g.Graphs != nil {
-		return g.exportedDecoder(states, mask, labels, row)
+		return g.exportedDecoder(states, mask, labels)
 	}
-	k, v := g.crossKeysValues(states)
+	cross := g.cross(states, mask)
 	g.at("decoder", -1, "")
-	crossBias := g.Unsqueeze(g.maskBias(mask), 1, 2) // [B,1,1,E]
-	if row != "" {
-		crossBias = g.Gather(crossBias, row, 0)
-		for i := range k {
-			k[i], v[i] = g.Gather(k[i], row, 0), g.Gather(v[i], row, 0)
-		}
-	}
 	ids := g.shiftRight(labels)
-	return g.logits(g.decoder(decoderInput{
-		ids: ids, bias: g.causalBias(ids),
-		crossKeys: k, crossValues: v, crossBias: crossBias,
-	}))
+	return g.logits(g.decoder(decoderInput{ids: ids, bias: g.causalBias(ids), cross: cross}))
 }
 
 // Encode returns the graph that reads the input once for generation. It gives
@@ -145,10 +135,12 @@ func Decode(spec Spec) (*onnx.Model, error) {
 	mask := g.Input("encoder_mask", onnx.Float32, b, e)
 	pastMask := g.Input("past_mask", onnx.Float32, b, l)
 	beam := g.Input("beam_index", onnx.Int64, b)
-	pastKeys, pastValues := make([]string, g.Config.NumDecoderLayers), make([]string, g.Config.NumDecoderLayers)
-	for i := range g.Config.NumDecoderLayers {
-		in.crossKeys = append(in.crossKeys, g.Input(fmt.Sprintf("cross.%d.key", i), onnx.Float32, b, h, e, dkv))
-		in.crossValues = append(in.crossValues, g.Input(fmt.Sprintf("cross.%d.value", i), onnx.Float32, b, h, e, dkv))
+	layers := g.Config.NumDecoderLayers
+	pastKeys, pastValues := make([]string, layers), make([]string, layers)
+	crossKeys, crossValues := make([]string, layers), make([]string, layers)
+	for i := range layers {
+		crossKeys[i] = g.Input(fmt.Sprintf("cross.%d.key", i), onnx.Float32, b, h, e, dkv)
+		crossValues[i] = g.Input(fmt.Sprintf("cross.%d.value", i), onnx.Float32, b, h, e, dkv)
 		pastKeys[i] = g.Input(fmt.Sprintf("past.%d.key", i), onnx.Float32, b, h, l, dkv)
 		pastValues[i] = g.Input(fmt.Sprintf("past.%d.value", i), onnx.Float32, b, h, l, dkv)
 	}
@@ -161,7 +153,10 @@ func Decode(spec Spec) (*onnx.Model, error) {
 	in.bias = g.layerBias("decoder", func(table string) string {
 		return g.Add(g.positionBias(table, last, keys, false), absent)
 	})
-	in.crossBias = g.Unsqueeze(g.maskBias(mask), 1, 2)
+	crossBias := g.Unsqueeze(g.maskBias(mask), 1, 2)
+	in.cross = func(i int, n string) string {
+		return g.attention(n, crossName(i), crossKeys[i], crossValues[i], crossBias)
+	}
 	in.join = func(i int, k, v string) (string, string) {
 		k = g.Concat(2, g.Gather(pastKeys[i], beam, 0), k)
 		v = g.Concat(2, g.Gather(pastValues[i], beam, 0), v)

@@ -70,7 +70,7 @@ func (g *t5) loss(logits, labels string) string {
 }
 
 // rankLoss adds the same outputs for a choice among the C candidates of each
-// row, whose log-probabilities [B·C] are given:
+// row, whose log-probabilities [B,C] are given:
 //
 //	loss         = Σ row_weights · example_loss
 //	example_loss = log Σ p of all candidates − log Σ p of the right ones
@@ -83,7 +83,7 @@ func (g *t5) rankLoss(logProb string) string {
 	b, c := onnx.Sym("B"), onnx.Sym("C")
 	right := g.Input("right", onnx.Float32, b, c)
 	weights := g.Input("row_weights", onnx.Float32, b)
-	scores := g.LogSoftmax(g.Reshape(logProb, g.ShapeOf(right)), -1) // [B,C]
+	scores := g.LogSoftmax(logProb, -1)
 	onlyRight := g.Add(scores, g.maskBias(right))
 	example := g.Neg(g.Op("ReduceLogSumExp", []string{onlyRight, g.Ints(1)}, onnx.IntAttr("keepdims", 0)))
 	loss := g.ReshapeTo(g.ReduceSum(g.Mul(example, weights), false), 1)

@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -12,9 +13,33 @@ import (
 // runtimes and providers that lack ONNX Runtime's own. Values keep their
 // names; the given model is left as it is.
 func Lower(m *onnx.Model) (*onnx.Model, error) {
-	g := m.Graph
-	out := *m
+	out, err := rewrite(m, func(b *onnx.Builder, n *onnx.Node) bool {
+		lower, ok := lowerings[n.Op]
+		if !ok {
+			if n.Domain != "" {
+				b.Fail(fmt.Errorf("no standard form of %v", n))
+			}
+			return false
+		}
+		for i, y := range lower(b, n) {
+			if i < len(n.Outputs) && n.Outputs[i] != "" {
+				b.Alias(n.Outputs[i], y)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lowering graph %s: %w", m.Graph.Name, err)
+	}
 	out.Opset = map[string]int64{"": m.Opset[""]}
+	return out, nil
+}
+
+// rewrite copies a model node by node. change may write other nodes in place of
+// one, with its outputs' names, and then returns true.
+func rewrite(m *onnx.Model, change func(b *onnx.Builder, n *onnx.Node) bool) (*onnx.Model, error) {
+	g, out := m.Graph, *m
+	out.Opset = maps.Clone(m.Opset)
 	out.Graph = &onnx.Graph{Name: g.Name, Inputs: slices.Clone(g.Inputs), Initializers: slices.Clone(g.Initializers)}
 	b := onnx.NewBuilder(&out)
 	for _, n := range g.Nodes {
@@ -22,28 +47,14 @@ func Lower(m *onnx.Model) (*onnx.Model, error) {
 		b.Reserve(n.Outputs...)
 	}
 	for _, n := range g.Nodes {
-		lower, ok := lowerings[n.Op]
-		if !ok && n.Domain != "" {
-			return nil, fmt.Errorf("lowering graph %s: no standard form of %v", g.Name, n)
-		}
-		if !ok {
+		b.Block, b.From = n.Block, n.From
+		if !change(b, n) {
 			c := *n
 			b.Append(&c)
-			continue
 		}
-		b.Block, b.From = n.Block, n.From
-		for i, y := range lower(b, n) {
-			if i < len(n.Outputs) && n.Outputs[i] != "" {
-				b.Alias(n.Outputs[i], y)
-			}
-		}
-		b.Block, b.From = "", ""
 	}
 	out.Graph.Outputs = slices.Clone(g.Outputs)
-	if err := b.Err(); err != nil {
-		return nil, fmt.Errorf("lowering graph %s: %w", g.Name, err)
-	}
-	return &out, nil
+	return &out, b.Err()
 }
 
 // lowerings says how each fused operator is written with standard ones. A

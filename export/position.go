@@ -37,8 +37,11 @@ func (g *t5) positionBias(table, queries, keys string, bidirectional bool) strin
 }
 
 // positions returns 0, 1, … for axis 1 of x, as an int64 vector.
-func (g *t5) positions(x string) string {
-	n := g.Squeeze(g.SizesOf(x, 1, 2), 0)
+func (g *t5) positions(x string) string { return g.positionsOf(x, 1) }
+
+// positionsOf returns 0, 1, … for an axis of x.
+func (g *t5) positionsOf(x string, axis int64) string {
+	n := g.Squeeze(g.SizesOf(x, axis, axis+1), 0)
 	return g.Range(g.Int(0), n, g.Int(1))
 }
 

@@ -9,26 +9,33 @@ import (
 	"softprompt/onnx/ort/orttest"
 )
 
+// answers returns the candidates of a golden batch row by row, [B,C,T], and
+// PyTorch's log-probabilities [B][C] of them.
+func (g *golden) answers() (*onnx.Tensor, [][]float64) {
+	g.t.Helper()
+	rows := g.tensor("input_ids", onnx.Int64).Dims[0]
+	width, row := g.tensor("candidate_ids", onnx.Int64).Dims[1], g.ints("candidate_row")
+	flat, want := g.ints("candidate_ids"), g.want("candidate_logprob")
+	var sorted []int64
+	scores := make([][]float64, rows)
+	for b := range rows {
+		for i, r := range row {
+			if r == b {
+				sorted = append(sorted, flat[int64(i)*width:int64(i+1)*width]...)
+				scores[b] = append(scores[b], float64(want[i]))
+			}
+		}
+	}
+	return onnx.Longs("", []int64{rows, int64(len(row)) / rows, width}, sorted), scores
+}
+
 // rankBatch returns a golden batch as a choice among the candidates of each
 // row, with the last two of them right, and PyTorch's log-probabilities
 // [B][C] of the candidates.
 func rankBatch(t *testing.T, g *golden, m *onnx.Model) (map[string]*onnx.Tensor, [][]float64) {
 	t.Helper()
-	rows := int(g.tensor("input_ids", onnx.Int64).Dims[0])
-	ids, row := g.tensor("candidate_ids", onnx.Int64), g.ints("candidate_row")
-	width, c := int(ids.Dims[1]), len(row)/rows
-	flat, want := g.ints("candidate_ids"), g.want("candidate_logprob")
-	var sorted, order []int64
-	scores := make([][]float64, rows)
-	for b := range rows {
-		for i, r := range row {
-			if int(r) == b {
-				sorted = append(sorted, flat[i*width:(i+1)*width]...)
-				order = append(order, r)
-				scores[b] = append(scores[b], float64(want[i]))
-			}
-		}
-	}
+	ids, scores := g.answers()
+	rows, c := int(ids.Dims[0]), int(ids.Dims[1])
 	right := make([]float32, rows*c)
 	for i := range right {
 		if i%c > 0 {
@@ -36,8 +43,7 @@ func rankBatch(t *testing.T, g *golden, m *onnx.Model) (map[string]*onnx.Tensor,
 		}
 	}
 	in := map[string]*onnx.Tensor{
-		"candidate_ids": onnx.Longs("", ids.Dims, sorted),
-		"candidate_row": onnx.Longs("", []int64{int64(len(order))}, order),
+		"candidate_ids": ids,
 		"right":         onnx.Floats("", []int64{int64(rows), int64(c)}, right),
 		"row_weights":   onnx.Floats("", []int64{int64(rows)}, slices.Repeat([]float32{0.5}, rows)),
 	}
@@ -128,7 +134,7 @@ func TestRankWithDropout(t *testing.T) {
 	}
 	b, s := in["input_ids"].Dims[0], in["input_ids"].Dims[1]
 	p := in["prompts"].Dims[1]
-	sizes := map[string]int64{"B": b, "T": in["candidate_ids"].Dims[1], onnx.Sym("P").Plus(onnx.Sym("S")).String(): p + s}
+	sizes := map[string]int64{"B": b, "T": in["candidate_ids"].Dims[2], onnx.Sym("P").Plus(onnx.Sym("S")).String(): p + s}
 	run := func(keep float32) float32 {
 		for _, v := range m.Graph.Inputs {
 			if v.Name[:min(7, len(v.Name))] != "dropout" {

@@ -34,12 +34,18 @@ type Spec struct {
 	// Rank trains on the choice among candidates, as a label is chosen, in
 	// place of the target's tokens: see [Train].
 	Rank bool
+	// LongTargets says that targets of more than d_kv tokens are usual: the
+	// train and score graphs then compute cross-attention as generation does
+	// (see cross.go).
+	LongTargets bool
 	// Embeds replaces input_ids by inputs_embeds [B,P+S,d]: the caller looks
 	// up embeddings and places the prompt. The gradient is that of
 	// inputs_embeds, and the method must be nil.
 	Embeds bool
 	// Precision is that of the products; "" is [FP32].
 	Precision Precision
+	// Int8 has the weights for [INT8], as models.Model.Int8File returns them.
+	Int8 *models.Checkpoint
 	// Standard writes operators of the standard domain alone.
 	Standard bool
 }
@@ -54,7 +60,7 @@ type t5 struct {
 	sites  map[string]int64  // dropout sites met so far by input, nil when the graph has none
 	// spliced has the weights of exported graphs by their first byte.
 	spliced map[*byte]*onnx.Tensor
-	row     string // the encoder row of each decoder row, "" when they are the same
+	row     string // the encoder row [N] of each decoder row, "" when they are the same
 }
 
 // newGraph starts a graph of the given name.
@@ -103,7 +109,7 @@ func (g *t5) weight(name string) string {
 	if v, ok := g.loaded[name]; ok {
 		return v
 	}
-	v := g.frozen(name)
+	v := g.frozen(name, name, nil)
 	if g.Method.Weight != nil {
 		v = g.Method.Weight(&g.site, name, v)
 	}
@@ -111,8 +117,9 @@ func (g *t5) weight(name string) string {
 	return v
 }
 
-// frozen adds a weight to the graph as external data in its own file.
-func (g *t5) frozen(name string) string {
+// frozen adds a weight to the graph, as external data in its own file, under the
+// name as; dims are its sizes if they are to differ from the file's.
+func (g *t5) frozen(name, as string, dims []int64) string {
 	info, ok := g.Weights.Lookup(name)
 	if !ok {
 		g.Fail(fmt.Errorf("exporting a graph: the checkpoint has no tensor %s", name))
@@ -131,8 +138,11 @@ func (g *t5) frozen(name string) string {
 		g.Fail(fmt.Errorf("exporting a graph: weights lie in two folders, %s and %s", g.folder, folder))
 		return ""
 	}
+	if dims == nil {
+		dims = info.Shape
+	}
 	return g.Weight(&onnx.Tensor{
-		Name: name, Type: onnx.Float32, Dims: info.Shape,
+		Name: as, Type: onnx.Float32, Dims: dims,
 		External: &onnx.External{Location: filepath.Base(info.File), Offset: info.Offset, Length: info.Length},
 	})
 }
@@ -148,13 +158,32 @@ func (g *t5) norm(x, name string) string {
 	return y
 }
 
-// finish returns the model, lowered if the spec asks for it.
+// finish returns the graph in the precision and the operators that the spec
+// asks for.
 func (g *t5) finish() (*onnx.Model, error) {
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("exporting graph %s: %w", g.Model.Graph.Name, err)
 	}
-	if g.Standard {
-		return Lower(g.Model)
+	return g.Spec.passes(g.Model)
+}
+
+// passes are what is done to a finished graph, gradient and all.
+func (s Spec) passes(m *onnx.Model) (*onnx.Model, error) {
+	switch s.Precision {
+	case "", FP32:
+	case INT8:
+		if s.Int8 == nil {
+			return nil, fmt.Errorf("exporting graph %s: the spec has no weights in int8", m.Graph.Name)
+		}
+		var err error
+		if m, err = toInt8(m, s.Int8); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("exporting graph %s: precision %s is not written", m.Graph.Name, s.Precision)
 	}
-	return g.Model, nil
+	if s.Standard {
+		return Lower(m)
+	}
+	return m, nil
 }

@@ -99,27 +99,13 @@ func (g *t5) selfAttention(stack string, i int, name, x string, join func(k, v s
 	return g.residual(x, g.attention(n, name+".SelfAttention", k, v, bias))
 }
 
-// crossKeysValues returns, for each decoder layer, the keys and values that it
-// takes from the encoder's states [B,E,d].
-func (g *t5) crossKeysValues(states string) (k, v []string) {
-	for i := range g.Config.NumDecoderLayers {
-		g.at("decoder", i, prompt.CrossAttention)
-		ki, vi := g.keysValues(states, fmt.Sprintf("decoder.block.%d.layer.1.EncDecAttention", i))
-		k, v = append(k, ki), append(v, vi)
-	}
-	return k, v
-}
-
 // decoderInput is what a decoder pass starts from.
 type decoderInput struct {
 	ids string // [B,T]
 	// bias of the self-attention [B or 1,h,T,L] in a layer: positions and
 	// visibility.
-	bias func(layer int) string
-	// cross has keys and values [B,h,E,d_kv] a layer, and crossBias [B,1,1,E]
-	// hides the encoder's padding.
-	crossKeys, crossValues []string
-	crossBias              string
+	bias  func(layer int) string
+	cross crossAttention
 	// join is called in each layer with its new keys and values and returns
 	// those to attend to; nil leaves them.
 	join func(layer int, k, v string) (string, string)
@@ -140,7 +126,7 @@ func (g *t5) decoder(in decoderInput) string {
 		})
 		g.at("decoder", i, prompt.CrossAttention)
 		n := g.norm(x, layer+".1.layer_norm.weight")
-		x = g.residual(x, g.attention(n, layer+".1.EncDecAttention", in.crossKeys[i], in.crossValues[i], in.crossBias))
+		x = g.residual(x, in.cross(i, n))
 		x = g.feedForward(x, i, "decoder", layer+".2")
 	}
 	g.at("decoder", -1, "")

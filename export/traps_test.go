@@ -72,7 +72,7 @@ func logitsOf(t *testing.T, g *golden, change func(map[string]*onnx.Tensor)) []f
 	}
 	states, mask := b.encoder()
 	labels := b.Input("labels", onnx.Int64, onnx.Sym("B"), onnx.Sym("T"))
-	b.Output("logits", b.teacherForced(states, mask, labels, ""))
+	b.Output("logits", b.teacherForced(states, mask, labels))
 	m, err := b.finish()
 	if err != nil {
 		t.Fatal(err)

@@ -3,9 +3,13 @@ package grad
 import "softprompt/onnx"
 
 // softmax is y(g − Σgy), arranged as gy − y·Σ(gy): the product is there
-// already when the sum is known, and one pass over memory less.
+// already when the sum is known, and one pass over memory less. In an attention
+// the sum is to be had without a pass over the probabilities at all.
 func softmax(c *call) string {
 	y := c.defined(c.y)
+	if sum := c.attended(); sum != "" && y == c.y {
+		return c.Mul(y, c.Sub(c.g, sum))
+	}
 	gy := c.Mul(c.g, y)
 	return c.Sub(gy, c.Mul(y, c.ReduceSum(gy, true, c.node.Int("axis", -1))))
 }

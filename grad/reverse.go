@@ -57,12 +57,11 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 	if err != nil {
 		return nil, err
 	}
-	forward := len(m.Graph.Nodes)
 	w, err := newWalk(m, loss, wrt, s.seed)
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range slices.Backward(m.Graph.Nodes[:forward]) {
+	for _, n := range slices.Backward(m.Graph.Nodes[:w.forward]) {
 		if err := w.node(n); err != nil {
 			return nil, err
 		}
@@ -76,7 +75,7 @@ func reverse(m *onnx.Model, loss string, wrt []string, s settings) (*onnx.Model,
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
-	return w.finish(forward, wrt)
+	return w.finish(wrt)
 }
 
 // prepare returns a model that computes the same in the forms that the table
@@ -99,8 +98,9 @@ func prepare(m *onnx.Model, loss string, wrt []string) (*onnx.Model, error) {
 // of the values that they are the gradients in.
 type walk struct {
 	*onnx.Builder
-	active *activity
-	grads  map[string]string
+	active  *activity
+	grads   map[string]string
+	forward int // the number of forward nodes, which come first
 }
 
 // newWalk returns a walk that knows the gradient of the loss in itself.
@@ -117,7 +117,7 @@ func newWalk(m *onnx.Model, loss string, wrt []string, seed string) (*walk, erro
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{Builder: b, active: a, grads: map[string]string{loss: seed}}
+	w := &walk{Builder: b, active: a, grads: map[string]string{loss: seed}, forward: len(m.Graph.Nodes)}
 	if seed == "" {
 		w.grads[loss] = w.one(loss)
 	}
@@ -209,9 +209,19 @@ func (w *walk) add(x, g string) {
 }
 
 // finish makes equal nodes one, and outputs of the gradients in wrt.
-func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
-	g := w.Model.Graph
+func (w *walk) finish(wrt []string) (*onnx.Model, error) {
+	g, forward := w.Model.Graph, w.forward
 	merged := share(g, forward)
+	ends := map[string]string{} // the gradient in each of wrt
+	for _, name := range wrt {
+		ends[name] = w.grads[name]
+		if twin, ok := merged[ends[name]]; ok {
+			ends[name] = twin
+		}
+	}
+	if err := join(w.Builder, forward, slices.Collect(maps.Values(ends))); err != nil {
+		return nil, err
+	}
 	made := map[string]bool{}
 	for _, n := range g.Nodes[forward:] {
 		for _, y := range n.Outputs {
@@ -221,10 +231,7 @@ func (w *walk) finish(forward int, wrt []string) (*onnx.Model, error) {
 	taken := onnx.NamesIn(w.Model.Graph)
 	final := map[string]string{} // new names of values
 	for _, name := range wrt {
-		out, end := Prefix+name, w.grads[name]
-		if twin, ok := merged[end]; ok {
-			end = twin
-		}
+		out, end := Prefix+name, ends[name]
 		if taken[out] {
 			return nil, fmt.Errorf("the output for %s needs the name %s, which is taken", name, out)
 		}

@@ -47,7 +47,8 @@ type Model struct {
 
 	mu        sync.Mutex
 	tokenizer *Tokenizer
-	wide      *Checkpoint
+	wide      *Checkpoint // float32
+	int8      *Checkpoint
 }
 
 // Open resolves a model reference and checks what it finds: `tiny`, a folder,
@@ -211,5 +212,5 @@ func (m *Model) Tokenizer() (*Tokenizer, error) {
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return errors.Join(m.Checkpoint.Close(), m.wide.Close(), m.tokenizer.Close())
+	return errors.Join(m.Checkpoint.Close(), m.wide.Close(), m.int8.Close(), m.tokenizer.Close())
 }

@@ -40,11 +40,12 @@ const (
 	I64  DType = "I64"
 	I32  DType = "I32"
 	U8   DType = "U8"
+	I8   DType = "I8"
 )
 
 // dtypeSizes holds the bytes of one element.
 var dtypeSizes = map[DType]int64{
-	"BOOL": 1, U8: 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+	"BOOL": 1, U8: 1, I8: 1, "F8_E4M3": 1, "F8_E5M2": 1,
 	"U16": 2, "I16": 2, F16: 2, BF16: 2,
 	"U32": 4, I32: 4, F32: 4,
 	"U64": 8, I64: 8, "F64": 8, "C64": 8,

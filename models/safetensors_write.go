@@ -50,7 +50,7 @@ func MarshalSafetensors(tensors []NamedTensor, metadata map[string]string) ([]by
 
 // dtypeOrder ranks types as the reference implementation lays them out, from
 // the last byte in the file to the first.
-var dtypeOrder = []DType{"BOOL", U8, "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", F16, BF16, I32, "U32", F32, "C64", "F64", I64, "U64"}
+var dtypeOrder = []DType{"BOOL", U8, I8, "F8_E5M2", "F8_E4M3", "I16", "U16", F16, BF16, I32, "U32", F32, "C64", "F64", I64, "U64"}
 
 func encodeSafetensors(w io.Writer, tensors []NamedTensor, metadata map[string]string) error {
 	tensors = slices.Clone(tensors)

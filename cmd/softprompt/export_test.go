@@ -25,7 +25,7 @@ func testExports(t *testing.T, dir, data string) {
 	out := filepath.Join(t.TempDir(), "onnx")
 	var written []signature
 	result(t, &written, "export", dir, "--out", out)
-	if len(written) != 4 || written[0].File != filepath.Join(out, "train.onnx") || !slices.Contains(written[1].Outputs, "log_probability float32[N]") {
+	if len(written) != 4 || written[0].File != filepath.Join(out, "train.onnx") || !slices.Contains(written[1].Outputs, "log_probability float32[B,C]") {
 		t.Errorf("wrote %+v", written)
 	}
 	ctx := context.Background()
@@ -110,9 +110,7 @@ func shareOfPositive(t *testing.T, dir string, given map[string]*onnx.Tensor, p 
 	for name, v := range given {
 		in[name] = v
 	}
-	n := int64(len(words))
-	in["candidate_ids"] = onnx.Longs("", []int64{n, int64(longest)}, flat)
-	in["candidate_row"] = onnx.Longs("", []int64{n}, make([]int64, n))
+	in["candidate_ids"] = onnx.Longs("", []int64{1, int64(len(words)), int64(longest)}, flat)
 	logp := floats(t, runFile(t, filepath.Join(dir, "score.onnx"), in)["log_probability"])
 	share, sum := 0.0, 0.0
 	for i, v := range logp {

@@ -7,6 +7,7 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"softprompt/onnx"
 	"softprompt/onnx/hint"
 )
 
@@ -91,6 +92,8 @@ type Config struct {
 	// Entries has further session options; a key that the runtime does not
 	// know, and would ignore, is an error.
 	Entries map[string]string
+
+	lent []*onnx.Tensor // constants that stay in our memory, see [Runtime.Load]
 }
 
 // options makes the runtime's session options. The caller destroys them.

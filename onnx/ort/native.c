@@ -44,6 +44,7 @@ enum slot {
   ReleaseTensorTypeAndShapeInfo = 99,
   GetAvailableProviders = 125,
   ReleaseAvailableProviders = 126,
+  AddExternalInitializers = 210,
   SessionOptionsSetLoadCancellationFlag = 293,
   GetEpDevices = 303,
   SessionOptionsAppendExecutionProvider_V2 = 304,
@@ -251,6 +252,26 @@ void *sp_run(void *session, void *options, sp_tensor *in, size_t n_in, sp_tensor
   for (size_t i = 0; i < n_out; i++) {
     if (status != NULL || out[i].data != NULL) release(&out[i], 1);
   }
+  return status;
+}
+
+// sp_add_initializers puts the memory of tensors in place of external data of
+// their names. It must stay where it is while a session of these options lives.
+void *sp_add_initializers(void *options, sp_tensor *t, size_t n) {
+  const char **names = calloc(n + 1, sizeof *names);
+  void **values = calloc(n + 1, sizeof *values);
+  void *status = NULL;
+  for (size_t i = 0; status == NULL && i < n; i++) {
+    status = wrap(&t[i]);
+    names[i] = t[i].name;
+    values[i] = t[i].value;
+  }
+  if (status == NULL) {
+    status = CALL(AddExternalInitializers, void *, void *, const char **, void **, size_t)(options, names, values, n);
+  }
+  release(t, n); // the options hold the values now
+  free(names);
+  free(values);
   return status;
 }
 

@@ -50,6 +50,8 @@ void *sp_signature_counts(void *session, size_t *inputs, size_t *outputs);
 void *sp_signature_at(void *session, int output, size_t i, sp_signature *out);
 void sp_free_signature(sp_signature *s);
 
+void *sp_add_initializers(void *options, sp_tensor *t, size_t n);
+
 void *sp_run(void *session, void *options, sp_tensor *in, size_t n_in, sp_tensor *out, size_t n_out);
 void *sp_inspect(sp_tensor *t, int64_t *sizes, size_t room);
 void sp_release_value(void *value);

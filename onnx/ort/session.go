@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -26,6 +27,9 @@ type Session struct {
 	outputAt        map[string]int
 	names           map[string]*C.char // inputs' and outputs', freed by Close
 	device          bool               // runs on more than the processor
+
+	lent []*onnx.Tensor // constants in our memory, kept alive
+	pins runtime.Pinner // and where they are
 
 	mu      sync.RWMutex // held for reading by runs, for writing by Close
 	session *ort.DynamicAdvancedSession
@@ -57,6 +61,11 @@ func (rt *Runtime) newSession(ctx context.Context, model []byte, cfg Config) (*S
 		return nil, err
 	}
 	defer options.Destroy()
+	s := &Session{lent: cfg.lent, names: map[string]*C.char{}}
+	if err := lendTo(options, s.lent, &s.pins); err != nil {
+		s.pins.Unpin()
+		return nil, err
+	}
 
 	stop := whenDone(ctx, func() { C.sp_set_load_cancelled(handle(options, "o"), 1) })
 	var session *ort.DynamicAdvancedSession
@@ -75,12 +84,14 @@ func (rt *Runtime) newSession(ctx context.Context, model []byte, cfg Config) (*S
 		if err == nil {
 			session.Destroy()
 		}
+		s.pins.Unpin()
 		return nil, ctx.Err()
 	}
 	if err != nil {
+		s.pins.Unpin()
 		return nil, explain(err)
 	}
-	s := &Session{session: session, device: device, names: map[string]*C.char{}}
+	s.session, s.device = session, device
 	if err := s.describe(); err != nil {
 		s.Close()
 		return nil, err
@@ -194,7 +205,8 @@ func (s *Session) Close() error {
 	for _, name := range s.names {
 		C.free(unsafe.Pointer(name))
 	}
-	s.names = nil
+	s.names, s.lent = nil, nil
+	s.pins.Unpin()
 	if err != nil {
 		return fmt.Errorf("closing a session: %w", err)
 	}

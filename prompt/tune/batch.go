@@ -164,22 +164,18 @@ func (f *feed) inputs(rows []Row, bank *Bank, pad int) {
 	bank.feed(f, rows)
 }
 
-// targets feeds sequences [N,T] under the given name, with −100 where a
-// shorter one ends, and returns T.
-func (f *feed) targets(name string, targets [][]int64) int {
-	longest := 0
-	for _, t := range targets {
-		longest = max(longest, len(t))
+// padded lays sequences below one another, [N,T], with −100 where a shorter one
+// ends, and returns T.
+func padded(sequences [][]int64) (ids []int64, longest int) {
+	for _, s := range sequences {
+		longest = max(longest, len(s))
 	}
-	out := make([]int64, 0, len(targets)*longest)
-	for _, t := range targets {
-		out = append(out, t...)
-		for range longest - len(t) {
-			out = append(out, ignored)
-		}
+	ids = make([]int64, 0, len(sequences)*longest)
+	for _, s := range sequences {
+		ids = append(ids, s...)
+		ids = append(ids, slices.Repeat([]int64{ignored}, longest-len(s))...)
 	}
-	f.ints(name, out, len(targets), longest)
-	return longest
+	return ids, longest
 }
 
 // ignored is the label of a position that does not count.

@@ -76,7 +76,8 @@ func TestFeed(t *testing.T) {
 	f := newFeed()
 	defer f.close()
 	f.inputs([]Row{{IDs: []int64{7, 8, 1}}, {IDs: []int64{9, 1}}}, none, 0)
-	longest := f.targets("labels", [][]int64{{5, 1}, {5, 6, 7, 1}})
+	labels, longest := padded([][]int64{{5, 1}, {5, 6, 7, 1}})
+	f.ints("labels", labels, 2, longest)
 	if f.err != nil || longest != 4 {
 		t.Fatalf("%v, longest %d", f.err, longest)
 	}

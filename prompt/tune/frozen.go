@@ -100,6 +100,9 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 		return nil, err
 	}
 	spec, err := m.Spec(ctx)
+	if err == nil && opts.Precision == export.INT8 {
+		spec.Int8, err = m.Int8File(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +110,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
 		// Without the arena a run's buffers fragment the heap: twice the memory.
-		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true},
+		config:   ort.Config{Device: opts.Device, Threads: opts.Threads, Profile: opts.Profile, Arena: true, Prepack: opts.Precision == export.INT8},
 		spec:     spec,
 		sessions: map[graph]*ort.Session{},
 	}
@@ -138,13 +141,7 @@ func (f *Frozen) session(ctx context.Context, g graph) (*ort.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := m.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	config := f.config
-	config.Folder = m.Dir
-	s, err := f.rt.NewSession(ctx, data, config)
+	s, err := f.rt.Load(ctx, m, f.config)
 	if err != nil {
 		return nil, fmt.Errorf("loading graph %s of model %s: %w", g, f.Model.Ref, err)
 	}

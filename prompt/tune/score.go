@@ -55,7 +55,7 @@ func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, row
 	if in.err != nil {
 		return in.err
 	}
-	logp, err := ort.NewTensor(onnx.Float32, int64(len(part)*len(candidates)))
+	logp, err := ort.NewTensor(onnx.Float32, int64(len(part)), int64(len(candidates)))
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,8 @@ func (in *feed) answers(rows []Row, opts StepOptions) (int, error) {
 		}
 		labels[i] = r.Target
 	}
-	longest := in.targets("labels", labels)
+	ids, longest := padded(labels)
+	in.ints("labels", ids, len(rows), longest)
 	in.floats("label_weights", slices.Repeat([]float32{opts.Weight}, len(rows)*longest), len(rows), longest)
 	return longest, nil
 }
@@ -126,15 +127,10 @@ func (in *feed) choices(rows []Row, opts StepOptions) (int, error) {
 	return in.candidates(len(rows), j.candidates), nil
 }
 
-// candidates feeds the same candidate answers for each of n rows and returns T.
+// candidates feeds the same candidate answers [C] for each of n rows, as
+// [n,C,T], and returns T.
 func (in *feed) candidates(n int, candidates [][]int64) int {
-	var targets [][]int64
-	var row []int64
-	for i := range n {
-		for _, c := range candidates {
-			targets, row = append(targets, c), append(row, int64(i))
-		}
-	}
-	in.ints("candidate_row", row, len(row))
-	return in.targets("candidate_ids", targets)
+	ids, longest := padded(slices.Repeat(candidates, n))
+	in.ints("candidate_ids", ids, n, len(candidates), longest)
+	return longest
 }
