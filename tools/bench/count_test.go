@@ -180,7 +180,11 @@ func TestCountT5(t *testing.T) {
 	feedForward := func(rows int64) int64 { return matrices * linear(b*rows, d, ff) }
 
 	encoder := int64(c.NumLayers) * (4*projections(e) + attention(e, e) + feedForward(e))
-	decoder := int64(c.NumDecoderLayers) * (4*projections(n) + attention(n, n) + 2*projections(n) + 2*projections(e) + attention(n, e) + feedForward(n))
+	// Cross-attention multiplies each head's queries by the matrix of its keys,
+	// and what it gathers by that of its values: the encoder's hidden states
+	// stand in for both.
+	cross := 4*projections(n) + 2*linear(b*n*int64(c.NumHeads), d, e)
+	decoder := int64(c.NumDecoderLayers) * (4*projections(n) + attention(n, n) + cross + feedForward(n))
 	head := linear(b*n, d, int64(c.VocabSize))
 	if want := encoder + decoder + head; w.Forward != want {
 		t.Errorf("forward is %d, want %d", w.Forward, want)
@@ -189,5 +193,24 @@ func TestCountT5(t *testing.T) {
 	// first layer of the decoder's own attention sees nothing of the prompt.
 	if low, high := w.Forward*9/10, w.Forward*2; w.Backward < low || w.Backward > high {
 		t.Errorf("backward is %d, want %d to %d", w.Backward, low, high)
+	}
+}
+
+// TestCountT5Int8: the graph with products of integers multiplies as much, and
+// most of it in integers.
+func TestCountT5Int8(t *testing.T) {
+	dir := testModel(t)
+	t.Setenv("SOFTPROMPT_CACHE", t.TempDir())
+	s := shape{Prompt: 5, Input: 9, Targets: 3, Batch: 2}
+	_, float, err := stepWork(t.Context(), dir, export.FP32, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, integers, err := stepWork(t.Context(), dir, export.INT8, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if float.Int8 != 0 || integers.total() != float.total() || 2*integers.Int8 < integers.total() {
+		t.Errorf("in float32 %+v, in integers %+v", float, integers)
 	}
 }

@@ -95,6 +95,9 @@ func trainGraph(ctx context.Context, dir string, p export.Precision, dropout boo
 	}
 	defer m.Close()
 	spec, err := m.Spec(ctx)
+	if err == nil && p == export.INT8 {
+		spec.Int8, err = m.Int8File(ctx)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
