@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"softprompt/models"
 	"softprompt/tasks"
 )
 
@@ -57,48 +58,52 @@ func (b *bench) measureEvals(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	words := tok.VocabSize()
 	defer model.Close()
+	work, err := b.evalBatches(ctx, dir, tok)
+	if err != nil {
+		return err
+	}
 	tmp, err := os.MkdirTemp("", "softprompt-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	work, err := readBatches(filepath.Join(dir, batchesFile))
-	if err != nil {
-		return err
-	}
-	sst2, err := tasks.Lookup("sst2")
-	if err != nil {
-		return err
-	}
-	examples, err := sst2.Load(ctx, tasks.Validation, tasks.LoadOptions{})
-	if err != nil {
-		return err
-	}
-	rows, err := text{"SST-2", sst2.MaxInput, examples}.encode(tok, b.evalRows)
-	if err != nil {
-		return err
-	}
-	r := &evalReport{Size: size, Rows: len(rows), Batch: min(evalBatch, len(rows))}
-	work.rows = slices.Collect(slices.Chunk(rows, r.Batch))
-	for _, word := range sst2.Verbalizer.List() {
-		ids, _, err := tok.EncodeEOS(word, maxTarget)
-		if err != nil {
-			return err
-		}
-		work.candidates = append(work.candidates, ids)
-	}
 	file := filepath.Join(tmp, batchesFile)
 	if err := work.save(file); err != nil {
 		return err
 	}
+	b.Eval = &evalReport{Size: size, Rows: b.evalRows, Batch: len(work.rows[0])}
 	given := []string{"--model", dir, "--batches", file, "--threads", strconv.Itoa(b.threads), "--max-tokens", strconv.Itoa(maxTokens)}
-	if err := b.evaluate(ctx, r, given, words); err != nil {
-		return err
+	return b.evaluate(ctx, b.Eval, given, tok.VocabSize())
+}
+
+// evalBatches draws the rows and encodes the words to choose among.
+func (b *bench) evalBatches(ctx context.Context, dir string, tok *models.Tokenizer) (*batches, error) {
+	work, err := readBatches(filepath.Join(dir, batchesFile)) // for its prompt
+	if err != nil {
+		return nil, err
 	}
-	b.Eval = r
-	return nil
+	sst2, err := tasks.Lookup("sst2")
+	if err != nil {
+		return nil, err
+	}
+	examples, err := sst2.Load(ctx, tasks.Validation, tasks.LoadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	rows, err := text{"SST-2", sst2.MaxInput, examples}.encode(tok, b.evalRows)
+	if err != nil {
+		return nil, err
+	}
+	work.rows = slices.Collect(slices.Chunk(rows, min(evalBatch, len(rows))))
+	for _, word := range sst2.Verbalizer.List() {
+		ids, _, err := tok.EncodeEOS(word, maxTarget)
+		if err != nil {
+			return nil, err
+		}
+		work.candidates = append(work.candidates, ids)
+	}
+	return work, nil
 }
 
 // evaluate starts the sides that take part and has them take turns.
@@ -131,6 +136,9 @@ func (b *bench) evaluate(ctx context.Context, r *evalReport, given []string, wor
 			return err
 		}
 		peers = append(peers, p)
+	}
+	if err := comparable(peers); err != nil {
+		return err
 	}
 	for round := -1; round < b.evalRounds; round++ { // the first warms up
 		for _, run := range r.Runs {

@@ -137,12 +137,14 @@ func TestBenchAlone(t *testing.T) {
 	benchCache(t, "mini", nil)
 	t.Chdir(t.TempDir()) // where the default file would go
 	var stdout bytes.Buffer
-	args := append([]string{"-sizes", "mini", "-peers", "softprompt", "-markdown", "-out", "none", "-python", "/nowhere"}, small...)
+	args := append([]string{"-sizes", "mini", "-peers", "softprompt,softprompt-int8", "-only", "steps,start", "-markdown", "-out", "none", "-python", "/nowhere"}, small...)
 	if err := benchMain(t.Context(), args, &stdout, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(stdout.String(), "| mini, softprompt | float32 | ") {
-		t.Errorf("printed\n%s", &stdout)
+	for _, want := range []string{"| mini, softprompt | float32 | ", "| mini, softprompt | int8 | ", "| furthest loss from float32 | mini | int8 | ≤ 0.05 | ", "| start beyond a step | mini | int8 | ≤ 4 s | "} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("printed no %q:\n%s", want, &stdout)
+		}
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)

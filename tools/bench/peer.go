@@ -106,6 +106,9 @@ func (p *peer) kill() {
 
 // comparable reports peers that were not given the same work.
 func comparable(peers []*peer) error {
+	if len(peers) == 0 {
+		return errNoPeers
+	}
 	for _, p := range peers[1:] {
 		a, b := peers[0].hello, p.hello
 		same := a.Threads == b.Threads && a.Optimizer == b.Optimizer && a.Dropout == b.Dropout &&

@@ -134,6 +134,7 @@ func (b *bench) textRuns(t text, rows []tune.Row) []*textRun {
 // trainText has the runs take turns until each batch has been trained on once
 // after the steps before that do not count.
 func (b *bench) trainText(ctx context.Context, dir string, r *textReport) error {
+	var peers []*peer
 	for _, run := range r.Runs {
 		side := sides[sideIndex(run.Name)]
 		o := b.options
@@ -143,6 +144,10 @@ func (b *bench) trainText(ctx context.Context, dir string, r *textReport) error 
 			return err
 		}
 		defer run.peer.kill()
+		peers = append(peers, run.peer)
+	}
+	if err := comparable(peers); err != nil {
+		return err
 	}
 	for round := -b.warmup; round < b.textBatches; round++ {
 		for _, run := range r.Runs {
