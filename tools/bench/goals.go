@@ -145,7 +145,7 @@ func goalTable(all []verdict) *table {
 		if unit != "" {
 			unit = " " + unit
 		}
-		t.add(v.Goal, v.Where, v.Precision, fmt.Sprintf("%s %g%s", bound, v.Wanted, unit), fmt.Sprintf("%.2f%s", v.Measured, unit), end)
+		t.add(v.Goal, v.Where, v.Precision, fmt.Sprintf("%s %g%s", bound, v.Wanted, unit), fmt.Sprintf("%.3g%s", v.Measured, unit), end)
 	}
 	return t
 }
