@@ -23,7 +23,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  ORT=1.24.4 runs a target on the oldest ONNX Runtime supported, PKGS=./grad/... narrows'
-	@echo '  test and fuzz, TESTFLAGS (now "$(TESTFLAGS)") go to go test, FUZZTIME (now $(FUZZTIME)) is for each fuzz target'
+	@echo '  test and fuzz, TESTFLAGS (now "$(TESTFLAGS)") go to go test, FUZZTIME (now $(FUZZTIME)) is for each fuzz target,'
+	@echo '  BOOLQ=val.jsonl adds a text to bench'
 
 deps: ## set up ONNX Runtime and the tokenizers library
 	@command -v go >/dev/null || { echo 'deps: error: no Go: install Go 1.26 or newer' >&2; exit 1; }
@@ -47,8 +48,8 @@ endif
 fuzz: deps ## run each fuzz target for FUZZTIME
 	@$(with) FUZZTIME='$(FUZZTIME)' sh tools/fuzz.sh $(PKGS)
 
-bench: deps ## measure a training step against PEFT
-	$(with) go run ./tools/bench
+bench: deps ## measure training and evaluation against PEFT and transformers
+	$(with) go run ./tools/bench $(if $(BOOLQ),-boolq $(BOOLQ))
 
 reference: ## compute the reference numbers again with PyTorch and PEFT
 	$(MAKE) -C tools/reference goldens

@@ -239,3 +239,17 @@ func TestEncoder(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 }
+
+// TestBatchesAreThoseOfARun: a run's steps and what Batches lists are the same.
+func TestBatchesAreThoseOfARun(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := numbered(rapid.IntRange(1, 40).Draw(t, "rows"))
+		batch, window := rapid.IntRange(1, 9).Draw(t, "batch"), rapid.IntRange(1, 5).Draw(t, "window")
+		s := newSequence(rows, batch, window, 3)
+		for i, got := range Batches(rows, batch, window, 2*window+1, 3) {
+			if !slices.EqualFunc(got, stepRows(t, s, i), func(a, b Row) bool { return a.Key == b.Key }) {
+				t.Fatalf("batch %d differs from the rows of step %d", i, i)
+			}
+		}
+	})
+}

@@ -103,13 +103,21 @@ func newStepper(u *setup, opts Options) (*Stepper, error) {
 // Step makes the next step: passes forward and backward, and the update. The
 // first one settles the passes, as a run does before its own.
 func (s *Stepper) Step(ctx context.Context) error {
+	if _, err := s.Plan(ctx); err != nil {
+		return err
+	}
+	return s.t.step(ctx)
+}
+
+// Plan settles the passes, if that was not done, and returns them.
+func (s *Stepper) Plan(ctx context.Context) (Passes, error) {
 	if !s.planned {
 		if err := s.t.plan(ctx); err != nil {
-			return err
+			return Passes{}, err
 		}
 		s.planned = true
 	}
-	return s.t.step(ctx)
+	return s.t.frozen.passes, nil
 }
 
 // Passes is how often a step goes through the model, once one was made.

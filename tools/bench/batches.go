@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 
 	"softprompt/models"
 	"softprompt/prompt/tune"
@@ -10,13 +12,21 @@ import (
 
 const batchesFile = "batches.safetensors"
 
-// batches is what make_model.py wrote next to a model: where the prompt
-// starts, and the rows of each step, which all have the same length.
+// batches is work that both sides read from one file: where the prompt starts
+// and the rows of each step. The file holds them padded, inputs by 0, which no
+// tokenizer of a T5 gives to a text, and labels by −100; how they are padded
+// when they are run is up to each side.
 type batches struct {
 	prompt, inputs, labels []int64 // shapes [P,d], [N,B,S], [N,B,T]
 	values                 []float32
 	rows                   [][]tune.Row // [N][B]
+	candidates             [][]int64    // answers to choose among, if the file has any
 }
+
+const (
+	padID   = 0
+	ignored = -100
+)
 
 func readBatches(path string) (*batches, error) {
 	file, err := models.OpenSafetensors(path)
@@ -40,24 +50,26 @@ func readBatches(path string) (*batches, error) {
 	if b.values, err = file.Float32("prompt"); err != nil {
 		return nil, err
 	}
-	ids, err := ints(file, "input_ids")
+	ids, err := sequences(file, "input_ids", padID)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := ints(file, "labels")
+	targets, err := sequences(file, "labels", ignored)
 	if err != nil {
 		return nil, err
 	}
-	s, t := int(b.inputs[2]), int(b.labels[2])
-	for range b.inputs[0] {
-		rows := make([]tune.Row, b.inputs[1])
-		for i := range rows {
-			rows[i] = tune.Row{IDs: ids[:s:s], Target: targets[:t:t], Label: -1, Key: uint64(i)}
-			ids, targets = ids[s:], targets[t:]
+	rows := make([]tune.Row, len(ids))
+	for i := range rows {
+		rows[i] = tune.Row{IDs: ids[i], Target: targets[i], Label: -1, Key: uint64(i) % uint64(b.inputs[1])}
+	}
+	b.rows = slices.Collect(slices.Chunk(rows, int(b.inputs[1])))
+	if _, ok := file.Lookup("candidates"); ok {
+		if _, err := shapeOf(file, "candidates", 2); err != nil {
+			return nil, err
 		}
-		b.rows = append(b.rows, rows)
+		b.candidates, err = sequences(file, "candidates", ignored)
 	}
-	return b, nil
+	return b, err
 }
 
 func shapeOf(file *models.Checkpoint, name string, rank int) ([]int64, error) {
@@ -71,8 +83,9 @@ func shapeOf(file *models.Checkpoint, name string, rank int) ([]int64, error) {
 	return info.Shape, nil
 }
 
-// ints reads a tensor of 32-bit integers.
-func ints(file *models.Checkpoint, name string) ([]int64, error) {
+// sequences reads a tensor of 32-bit integers as the sequences along its last
+// axis, without the padding at their ends.
+func sequences(file *models.Checkpoint, name string, pad int64) ([][]int64, error) {
 	info, _ := file.Lookup(name)
 	data, err := file.Bytes(name)
 	if err != nil {
@@ -81,9 +94,73 @@ func ints(file *models.Checkpoint, name string) ([]int64, error) {
 	if info.DType != "I32" {
 		return nil, fmt.Errorf("%s: tensor %s is %s, want I32", info.File, name, info.DType)
 	}
-	out := make([]int64, len(data)/4)
-	for i := range out {
-		out[i] = int64(int32(binary.LittleEndian.Uint32(data[4*i:])))
+	length := int(info.Shape[len(info.Shape)-1])
+	var out [][]int64
+	for row := range slices.Chunk(data, 4*length) {
+		ids := make([]int64, 0, length)
+		for at := range slices.Chunk(row, 4) {
+			ids = append(ids, int64(int32(binary.LittleEndian.Uint32(at))))
+		}
+		for len(ids) > 0 && ids[len(ids)-1] == pad {
+			ids = ids[:len(ids)-1]
+		}
+		if len(ids) == 0 {
+			return nil, fmt.Errorf("%s: sequence %d of tensor %s is empty", info.File, len(out), name)
+		}
+		out = append(out, ids)
 	}
 	return out, nil
+}
+
+// save writes batches, whose shapes follow from their rows, to a file.
+func (b *batches) save(path string) error {
+	var ids, targets [][]int64
+	for _, batch := range b.rows {
+		for _, r := range batch {
+			ids, targets = append(ids, r.IDs), append(targets, r.Target)
+		}
+	}
+	values := make([]byte, 0, 4*len(b.values))
+	for _, v := range b.values {
+		values = binary.LittleEndian.AppendUint32(values, math.Float32bits(v))
+	}
+	n, rows := int64(len(b.rows)), int64(len(b.rows[0]))
+	tensors := []models.NamedTensor{
+		{Name: "prompt", DType: models.F32, Shape: b.prompt, Data: values},
+		padded("input_ids", ids, padID, n, rows),
+		padded("labels", targets, ignored, n, rows),
+	}
+	if b.candidates != nil {
+		tensors = append(tensors, padded("candidates", b.candidates, ignored, int64(len(b.candidates))))
+	}
+	return models.WriteSafetensors(path, tensors, nil)
+}
+
+// padded is a tensor of 32-bit integers, of the given sizes and the length of
+// the longest sequence.
+func padded(name string, list [][]int64, pad int64, sizes ...int64) models.NamedTensor {
+	longest := 0
+	for _, ids := range list {
+		longest = max(longest, len(ids))
+	}
+	data := make([]byte, 0, 4*len(list)*longest)
+	for _, ids := range list {
+		for i := range longest {
+			id := pad
+			if i < len(ids) {
+				id = ids[i]
+			}
+			data = binary.LittleEndian.AppendUint32(data, uint32(int32(id)))
+		}
+	}
+	return models.NamedTensor{Name: name, DType: "I32", Shape: append(sizes, int64(longest)), Data: data}
+}
+
+// tokens is the number of target tokens of a batch.
+func tokens(rows []tune.Row) int {
+	n := 0
+	for _, r := range rows {
+		n += len(r.Target)
+	}
+	return n
 }

@@ -1,8 +1,10 @@
-// Command bench measures a training step of prompt tuning against PEFT on
-// PyTorch: time and memory for T5 v1.1 with random weights, and the share of
-// the machine's float32 matrix peak that the step reaches.
+// Command bench measures prompt tuning and evaluation against PEFT and
+// transformers on PyTorch, for T5 v1.1 with random weights: time and memory of
+// a step, the share of the machine's matrix peak that it reaches, the start of
+// a process, real text, ranking and decoding. At the end it prints a table of
+// goals with the measured quotients.
 //
-//	go run ./tools/bench                                   small and base, all three peers
+//	go run ./tools/bench                                   small and base, all peers, all sections
 //	go run ./tools/bench -sizes small -peers softprompt    softprompt alone, for quick development
 //	go run ./tools/bench profile -size small               where softprompt's step spends its time
 //
@@ -12,11 +14,13 @@
 // their float32 losses must agree, else nothing is reported. Dropout is 0 for
 // both unless -dropout says otherwise, since masks cannot be compared.
 //
-// The peers are bench_peft.py in tools/reference and, as its counterpart, this
-// program in the role step (step.go). The peak comes from ONNX Runtime's and
-// PyTorch's own products (peak.go, peak.py), the better of the two; the
-// operations of a step are counted from its graph (flops.go). The result is
-// printed as a table and kept as a file under tools/bench/results.
+// The sections of a run are steps.go, start.go, train_text.go and eval.go. The
+// peers are bench_peft.py and bench_transformers.py in tools/reference and, as
+// their counterparts, this program in the roles step and evaluate (step.go,
+// evaluate.go). The peak comes from ONNX Runtime's and PyTorch's own products
+// (peak.go, peak.py), the better of the two; the operations of a step are
+// counted from its graph (count.go). The result is printed as tables, judged by
+// goals.go, and kept as a file under tools/bench/results.
 package main
 
 import (
@@ -53,6 +57,8 @@ func dispatch(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "step":
 			return stepMain(ctx, args[1:], os.Stdin, os.Stdout)
+		case "evaluate":
+			return evaluateMain(ctx, args[1:], os.Stdin, os.Stdout)
 		case "peak":
 			return peakMain(ctx, args[1:], os.Stdout)
 		case "profile":

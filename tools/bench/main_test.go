@@ -39,11 +39,11 @@ func benchCache(t *testing.T, size string, tensors []models.NamedTensor) (dir st
 }
 
 // small is what testTensors has.
-var small = []string{"-prompt", "3", "-input", "4", "-targets", "2", "-batch", "2", "-threads", "1", "-rounds", "2", "-warmup", "1"}
+var small = []string{"-prompt", "3", "-input", "4", "-targets", "2", "-batch", "2", "-threads", "1", "-rounds", "2", "-warmup", "1", "-starts", "1", "-text-batches", "8", "-eval-rows", "4", "-eval-rounds", "1"}
 
 // fakePython writes a program that stands in for the interpreter. As PEFT's
-// peer it runs softprompt's own step, so that both find the same; what it is
-// asked to make it copies from a folder.
+// and transformers' peer it runs softprompt's own, so that both find the same;
+// what it is asked to make it copies from a folder.
 func fakePython(t *testing.T, made string) string {
 	t.Helper()
 	exe, err := os.Executable()
@@ -54,8 +54,9 @@ func fakePython(t *testing.T, made string) string {
 	text := fmt.Sprintf(`#!/bin/sh
 case $3 in
 tools/bench/peak.py) echo '{"peak": {"gflops": 1e9, "shape": [1, 2, 3], "library": "torch 2"}, "versions": {"torch": "2.0", "peft": "0.1"}}' ;;
-tools/reference/bench_peft.py) shift 5; exec '%s' step "$@" ;;
-tools/reference/make_model.py) echo "making $4 for $*" >&2; test "$4" != huge && cp -r '%s' "$5" ;;
+tools/reference/bench_peft.py) shift 5; exec '%[1]s' step $(echo "$@" | sed 's/--max-length [0-9]*//') ;;
+tools/reference/bench_transformers.py) shift 3; sed -u s/rank-shared/rank/ | '%[1]s' evaluate $(echo "$@" | sed 's/--words [0-9]*//') ;;
+tools/reference/make_model.py) echo "making $4 for $*" >&2; test "$4" != huge && cp -r '%[2]s' "$5" ;;
 *) echo "unknown script $3" >&2; exit 9 ;;
 esac
 `, exe, made)
@@ -71,7 +72,7 @@ func TestBench(t *testing.T) {
 	benchCache(t, "mini", nil)
 	out := filepath.Join(t.TempDir(), "result.json")
 	var stdout, stderr bytes.Buffer
-	args := append([]string{"-sizes", "mini", "-peers", "softprompt,peft", "-python", fakePython(t, ""), "-out", out}, small...)
+	args := append([]string{"-sizes", "mini", "-peers", "softprompt,peft", "-python", fakePython(t, ""), "-boolq", boolqFile(t), "-out", out}, small...)
 	if err := benchMain(t.Context(), args, &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
@@ -83,7 +84,7 @@ func TestBench(t *testing.T) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Peaks) != 2 || r.Peaks[1].Library != "torch 2" || r.Peaks[0].GFLOPS <= 0 || r.best().GFLOPS != 1e9 {
+	if len(r.Peaks) != 3 || r.Peaks[2].Library != "torch 2" || r.Peaks[0].GFLOPS <= 0 || !r.Peaks[1].Int8 || r.Peaks[1].GFLOPS <= 0 || r.best(false).GFLOPS != 1e9 {
 		t.Errorf("peaks %+v", r.Peaks)
 	}
 	if r.Versions["torch"] != "2.0" || r.Versions["peft"] != "0.1" || r.Versions["onnxruntime"] == "" || r.Versions["go"] == "" {
@@ -101,7 +102,25 @@ func TestBench(t *testing.T) {
 			t.Errorf("peer %+v", p)
 		}
 	}
-	for _, want := range []string{"mini, softprompt", "mini, PEFT", "batch 2, prompt 3, input 4, targets 2, dropout 0, 1 threads;", "median of 2 interleaved rounds after 1."} {
+	if len(r.Starts) != 2 || r.Starts[0].Name != "softprompt" || len(r.Starts[1].First) != 1 || r.Starts[0].First[0] <= r.Starts[0].Steps[0] {
+		t.Errorf("starts %+v", r.Starts)
+	}
+	if len(r.Texts) != 2 || r.Texts[1].Text != "BoolQ" {
+		t.Fatalf("texts %+v", r.Texts)
+	}
+	for _, x := range r.Texts {
+		own, longest, full := x.Runs[0], x.Runs[1], x.Runs[2]
+		if x.Rows != 16 || len(own.Seconds) != 8 || len(longest.Seconds) != 8 || len(full.Seconds) != 2 || len(full.Losses) != 3 || own.Loss < 1 {
+			t.Errorf("%s: %+v", x.Text, x)
+		}
+	}
+	if e := r.Eval; e.Rows != 4 || len(e.Runs) != 5 || e.SameChoice != 1 || e.SameText != 1 || e.Difference != 0 || e.Length < 1 {
+		t.Errorf("evaluation %+v", e)
+	}
+	if len(r.Goals) != 3+1+4+3 {
+		t.Errorf("goals %+v", r.Goals)
+	}
+	for _, want := range []string{"mini, softprompt", "mini, PEFT", "start beyond a step", "mini, BoolQ", "greedy decoding against transformers", "batch 2, prompt 3, input 4, targets 2, dropout 0, 1 threads;", "median of 2 interleaved rounds after 1."} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &stdout)
 		}
@@ -118,12 +137,14 @@ func TestBenchAlone(t *testing.T) {
 	benchCache(t, "mini", nil)
 	t.Chdir(t.TempDir()) // where the default file would go
 	var stdout bytes.Buffer
-	args := append([]string{"-sizes", "mini", "-peers", "softprompt", "-markdown", "-out", "none", "-python", "/nowhere"}, small...)
+	args := append([]string{"-sizes", "mini", "-peers", "softprompt,softprompt-int8", "-only", "steps,start", "-markdown", "-out", "none", "-python", "/nowhere"}, small...)
 	if err := benchMain(t.Context(), args, &stdout, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(stdout.String(), "| mini, softprompt | float32 | ") {
-		t.Errorf("printed\n%s", &stdout)
+	for _, want := range []string{"| mini, softprompt | float32 | ", "| mini, softprompt | int8 | ", "| furthest loss from float32 | mini | int8 | ≤ 0.05 | ", "| start beyond a step | mini | int8 | ≤ 4 s | "} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("printed no %q:\n%s", want, &stdout)
+		}
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
@@ -139,6 +160,8 @@ func TestBenchFails(t *testing.T) {
 	}{
 		{"flags", "unknown argument", []string{"mini"}},
 		{"no interpreter", "/nowhere", append([]string{"-sizes", "mini", "-peers", "peft", "-python", "/nowhere"}, small...)},
+		{"no BoolQ", "no-boolq.jsonl", append([]string{"-sizes", "mini", "-only", "text", "-boolq", "/nowhere/no-boolq.jsonl", "-peers", "softprompt"}, small...)},
+		{"no tokenizer", "no tokenizer.json or spiece.model in /nowhere", append([]string{"-sizes", "mini", "-only", "eval", "-tokenizer", "/nowhere", "-peers", "softprompt"}, small...)},
 		{"a model that cannot be made", "making a T5 of size huge: exit status 1; it said:\n  making huge for ", append([]string{"-sizes", "huge", "-peers", "softprompt", "-python", fakePython(t, dir)}, small...)},
 	} {
 		err := benchMain(t.Context(), c.args, io.Discard, io.Discard)
@@ -246,7 +269,7 @@ func TestProfile(t *testing.T) {
 
 // TestRoles: each role refuses flags that it does not have.
 func TestRoles(t *testing.T) {
-	for _, role := range []string{"step", "peak", "profile"} {
+	for _, role := range []string{"step", "evaluate", "peak", "profile"} {
 		if err := dispatch(t.Context(), []string{role, "-nonsense"}); err == nil || !strings.Contains(err.Error(), "nonsense") {
 			t.Errorf("%s: %v", role, err)
 		}
@@ -264,9 +287,14 @@ func TestPeak(t *testing.T) {
 	if err := peakMain(t.Context(), []string{"-threads", "1"}, &out); err != nil {
 		t.Fatal(err)
 	}
-	var p peak
-	if err := json.Unmarshal(out.Bytes(), &p); err != nil || p.Shape != peakShapes[1] || p.GFLOPS < 0.1 || !strings.HasPrefix(p.Library, "onnxruntime 1.") {
-		t.Errorf("peak %+v, %v", p, err)
+	var both []peak
+	if err := json.Unmarshal(out.Bytes(), &both); err != nil || len(both) != 2 || both[0].Int8 || !both[1].Int8 {
+		t.Fatalf("peaks %+v, %v", both, err)
+	}
+	for _, p := range both {
+		if p.Shape != peakShapes[1] || p.GFLOPS < 0.1 || !strings.HasPrefix(p.Library, "onnxruntime 1.") {
+			t.Errorf("peak %+v", p)
+		}
 	}
 }
 

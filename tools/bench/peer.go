@@ -47,13 +47,18 @@ func startPeer(ctx context.Context, name string, cmd *exec.Cmd) (*peer, error) {
 	return p, nil
 }
 
+// ask sends a command and reads the answer into v.
+func (p *peer) ask(ctx context.Context, command string, v any) error {
+	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
+		return fmt.Errorf("%s: asking for %s: %w", p.name, command, err)
+	}
+	return p.read(ctx, v)
+}
+
 // step has the peer run one training step.
 func (p *peer) step(ctx context.Context) (stepped, error) {
 	var s stepped
-	if _, err := io.WriteString(p.in, "step\n"); err != nil {
-		return s, fmt.Errorf("%s: asking for a step: %w", p.name, err)
-	}
-	if err := p.read(ctx, &s); err != nil {
+	if err := p.ask(ctx, "step", &s); err != nil {
 		return s, err
 	}
 	if !(s.Seconds > 0) || math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
@@ -101,6 +106,9 @@ func (p *peer) kill() {
 
 // comparable reports peers that were not given the same work.
 func comparable(peers []*peer) error {
+	if len(peers) == 0 {
+		return errNoPeers
+	}
 	for _, p := range peers[1:] {
 		a, b := peers[0].hello, p.hello
 		same := a.Threads == b.Threads && a.Optimizer == b.Optimizer && a.Dropout == b.Dropout &&

@@ -69,13 +69,14 @@ func itself() error {
 // fake trains nothing: the loss of step i is scale·(10−i).
 func fake(hello ready, scale float64, fails error) error {
 	i := 0
-	return serve(os.Stdin, os.Stdout, hello, func() (stepped, error) {
+	step := func() (any, error) {
 		i++
 		if i == 3 && fails != nil {
-			return stepped{}, fails
+			return nil, fails
 		}
 		return stepped{Seconds: 0.25 * float64(i), Loss: scale * (10 - float64(i))}, nil
-	}, func() (memory, error) {
+	}
+	return serve(os.Stdin, os.Stdout, hello, commands{"step": step}, func() (memory, error) {
 		return memory{Peak: 64 << 20, Resident: 48 << 20, Anonymous: 32 << 20, File: 16 << 20}, nil
 	})
 }
@@ -201,11 +202,12 @@ func TestAgree(t *testing.T) {
 func TestServeRefusesOtherCommands(t *testing.T) {
 	var out strings.Builder
 	steps := 0
-	err := serve(strings.NewReader("step\nstop\n"), &out, work32, func() (stepped, error) {
+	step := func() (any, error) {
 		steps++
 		return stepped{1, 2}, nil
-	}, func() (memory, error) { return memory{}, nil })
-	if err == nil || !strings.Contains(err.Error(), `"stop"`) || steps != 1 {
+	}
+	err := serve(strings.NewReader("step\nstop\n"), &out, work32, commands{"step": step, "rank": step}, func() (memory, error) { return memory{}, nil })
+	if err == nil || !strings.Contains(err.Error(), `"stop": want rank or step`) || steps != 1 {
 		t.Errorf("got %v after %d steps", err, steps)
 	}
 	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 || lines[1] != `{"seconds":1,"loss":2}` {

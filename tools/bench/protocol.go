@@ -7,12 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 )
 
-// A peer is a process that trains one model, driven line by line. It says
-// ready when the model is loaded, answers each line "step" by one training
-// step, and says what memory it took when its standard input ends.
-// tools/reference/bench_peft.py is PEFT's peer and step.go softprompt's.
+// A peer is a process that holds one model and is driven line by line. It says
+// ready when the model is loaded, answers each line that names a command, and
+// says what memory it took when its standard input ends. A trainer knows the
+// command step; who evaluates knows rank, rank-shared and greedy.
+// The scripts bench_*.py of tools/reference are peers, and step.go and
+// evaluate.go softprompt's.
 
 // ready is the first line of a peer.
 type ready struct {
@@ -21,7 +26,7 @@ type ready struct {
 	Threads   int     `json:"threads"`
 	Optimizer string  `json:"optimizer"`
 	Dropout   float64 `json:"dropout"`
-	Batch     []int64 `json:"batch"` // [B,S]
+	Batch     []int64 `json:"batch"` // [B,S] of the longest batch
 	Targets   int64   `json:"targets"`
 	Prompt    []int64 `json:"prompt"` // [P,d]
 	Attention string  `json:"attention,omitempty"`
@@ -35,6 +40,13 @@ type stepped struct {
 	Loss    float64 `json:"loss"` // before the update
 }
 
+// evaluated answers a pass over all rows of the file.
+type evaluated struct {
+	Seconds float64     `json:"seconds"`
+	Scores  [][]float64 `json:"scores,omitempty"` // [row][candidate]: log-probability
+	IDs     [][]int64   `json:"ids,omitempty"`    // [row]: what was written, without EOS
+}
+
 // memory is the last line of a peer, in bytes.
 type memory struct {
 	Peak      int64 `json:"peak_rss_bytes"`
@@ -43,23 +55,27 @@ type memory struct {
 	File      int64 `json:"file_bytes"` // mapped files, weights among them
 }
 
-// serve is the other end of the protocol: it says hello, runs step for each
-// line and memory at the end.
-func serve(in io.Reader, out io.Writer, hello ready, step func() (stepped, error), end func() (memory, error)) error {
+// commands has what a peer does at each line.
+type commands map[string]func() (any, error)
+
+// serve is the other end of the protocol: it says hello, runs a command for
+// each line and end at the end.
+func serve(in io.Reader, out io.Writer, hello ready, known commands, end func() (memory, error)) error {
 	w := json.NewEncoder(out)
 	if err := w.Encode(hello); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		if lines.Text() != "step" {
-			return fmt.Errorf("unknown command %q: want step", lines.Text())
+		run, ok := known[lines.Text()]
+		if !ok {
+			return fmt.Errorf("unknown command %q: want %s", lines.Text(), strings.Join(slices.Sorted(maps.Keys(known)), " or "))
 		}
-		s, err := step()
+		answer, err := run()
 		if err != nil {
 			return err
 		}
-		if err := w.Encode(s); err != nil {
+		if err := w.Encode(answer); err != nil {
 			return err
 		}
 	}
@@ -86,7 +102,7 @@ func decodeLine(r *bufio.Reader, v any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("it answered %q: %w", line, err)
+		return fmt.Errorf("it answered %.200q: %w", line, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/hint"
 )
@@ -84,31 +86,60 @@ func (b *batches) have(s shape) bool {
 	return b.prompt[0] == s.Prompt && slices.Equal(b.inputs[1:], []int64{s.Batch, s.Input}) && b.labels[2] == s.Targets
 }
 
-// side says how to start a peer.
+// side says how to start a peer that trains.
 type side struct {
-	name  string
-	dtype string // PEFT's; "" for softprompt itself
+	name      string
+	dtype     string           // PEFT's; "" for softprompt itself
+	precision export.Precision // softprompt's; "" is float32
 }
 
 // sides has what can be compared, in the order of the table.
 var sides = []side{
-	{"softprompt", ""},
-	{"peft", "float32"},
-	{"peft-bf16", "bfloat16"},
+	{name: "softprompt"},
+	{name: "softprompt-int8", precision: export.INT8},
+	{name: "peft", dtype: "float32"},
+	{name: "peft-bf16", dtype: "bfloat16"},
+}
+
+// numbers names what a side computes with, as ready does.
+func (s side) numbers() string {
+	if s.dtype != "" {
+		return s.dtype
+	}
+	return dtypes[cmp.Or(s.precision, export.FP32)]
+}
+
+func sideNames() []string {
+	var names []string
+	for _, s := range sides {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func sideIndex(name string) int {
+	return slices.IndexFunc(sides, func(s side) bool { return s.name == name })
 }
 
 // command returns the process of a side, two threads and all.
-func (s side) command(ctx context.Context, dir string, o options) (*exec.Cmd, error) {
-	given := []string{"--model", dir, "--threads", strconv.Itoa(o.threads), "--optimizer", o.optimizer, "--dropout", strconv.FormatFloat(o.dropout, 'g', -1, 64)}
-	if s.dtype == "" {
-		return self(ctx, "step", given...)
+func (s side) command(ctx context.Context, dir string, o options, more ...string) (*exec.Cmd, error) {
+	args := []string{"--model", dir, "--threads", strconv.Itoa(o.threads), "--optimizer", o.optimizer, "--dropout", strconv.FormatFloat(o.dropout, 'g', -1, 64)}
+	if s.precision != "" {
+		args = append(args, "--precision", string(s.precision))
 	}
+	if s.dtype == "" {
+		return self(ctx, "step", append(args, more...)...)
+	}
+	return script(ctx, o, "bench_peft.py", append(append([]string{"--dtype", s.dtype}, args...), more...)...)
+}
+
+// script is one of the reference's scripts as a process.
+func script(ctx context.Context, o options, name string, args ...string) (*exec.Cmd, error) {
 	py, err := o.interpreter()
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"-W", "ignore", filepath.Join(scripts, "bench_peft.py"), "--dtype", s.dtype}, given...)
-	return limited(exec.CommandContext(ctx, py, args...), o.threads), nil
+	return limited(exec.CommandContext(ctx, py, append([]string{"-W", "ignore", filepath.Join(scripts, name)}, args...)...), o.threads), nil
 }
 
 // limited keeps the libraries behind PyTorch from taking more threads.
@@ -131,9 +162,9 @@ func self(ctx context.Context, role string, args ...string) (*exec.Cmd, error) {
 func chosen(names string) ([]side, error) {
 	var out []side
 	for _, name := range strings.Split(names, ",") {
-		i := slices.IndexFunc(sides, func(s side) bool { return s.name == strings.TrimSpace(name) })
+		i := sideIndex(strings.TrimSpace(name))
 		if i < 0 {
-			return nil, fmt.Errorf("no peer %q: want some of softprompt, peft and peft-bf16", name)
+			return nil, fmt.Errorf("no peer %q: want some of %s", name, strings.Join(sideNames(), ", "))
 		}
 		out = append(out, sides[i])
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -19,22 +21,44 @@ var update = flag.Bool("update", false, "write the golden files again")
 func exampleReport() *report {
 	bf16 := work32
 	bf16.DType = "bfloat16"
-	return &report{
+	int8 := work32
+	int8.DType = "int8"
+	r := &report{
 		Date:     time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC),
 		Command:  "go run ./tools/bench -sizes=small",
 		Machine:  machine{CPU: "Intel(R) Xeon(R) Gold 6230 CPU @ 2.10GHz", Cores: 2, Memory: 8 << 30, OS: "linux/amd64"},
 		Versions: map[string]string{"go": "1.26"},
 		Settings: settings{Shape: shape{100, 128, 4, 16}, Threads: 2, Optimizer: "adamw", Warmup: 1, Rounds: 3},
-		Peaks:    []peak{{250, [3]int64{2048, 768, 3072}, "onnxruntime 1"}, {200, [3]int64{4096, 4096, 4096}, "torch 2"}},
+		Peaks:    []peak{{250, [3]int64{2048, 768, 3072}, "onnxruntime 1", false}, {1000, [3]int64{2048, 2048, 2048}, "onnxruntime 1", true}, {200, [3]int64{4096, 4096, 4096}, "torch 2", false}},
 		Sizes: []sizeReport{{
-			Size: "small", Parameters: 77e6, FLOPs: work{90e9, 110e9},
+			Size: "small", Parameters: 77e6, FLOPs: work{Forward: 90e9, Backward: 110e9}, Int8: &work{Forward: 90e9, Backward: 110e9, Int8: 150e9},
 			Peers: []measured{
 				{"softprompt", work32, []float64{1, 1.5, 0.9}, []float64{9, 8, 7, 6}, 900 << 20, memory{Peak: 1000 << 20, Anonymous: 600 << 20, File: 300 << 20}},
+				{"softprompt-int8", int8, []float64{0.4, 0.6, 0.36}, []float64{9.01, 8.1, 7.07, 6.12}, 300 << 20, memory{Peak: 280 << 20, Anonymous: 100 << 20, File: 180 << 20}},
 				{"peft", work32, []float64{2, 3, 1.9}, []float64{9, 8, 7, 6}, 2000 << 20, memory{Peak: 1500 << 20, File: 100 << 20}},
 				{"peft-bf16", bf16, []float64{0.5, 0.75, 0.45}, []float64{9.1, 8.1, 7.1, 6.1}, 500 << 20, memory{Peak: 750 << 20, File: 90 << 20}},
 			},
 		}},
+		Starts: []startReport{
+			{"small", "softprompt", []float64{3.5, 2.5, 2.75}, []float64{1, 1.5, 0.9}},
+			{"small", "softprompt-int8", []float64{6, 5.5, 5}, []float64{0.4, 0.5, 0.3}},
+			{"small", "peft", []float64{9, 9, 9}, []float64{2, 2, 2}},
+		},
+		Texts: []*textReport{{Text: "SST-2", Size: "small", Rows: 128, Batch: 16, Mean: 25.5, Longest: 61, Runs: []*textRun{
+			{Name: "softprompt", Padding: "batches by length", Seconds: []float64{0.5, 0.7, 0.6}, Losses: []float64{8, 9, 8.5}, Loss: 8.5},
+			{Name: "peft", Padding: "longest of the batch", Seconds: []float64{1.5, 1.3, 1.4}, Losses: []float64{8, 9, 8.5}, Loss: 8.5},
+			{Name: "peft", Padding: "max_length 128", Seconds: []float64{2}, Losses: []float64{8, 9}, Loss: 8.5},
+		}}},
+		Eval: &evalReport{Size: "small", Rows: 64, Batch: 32, Difference: 2e-6, SameChoice: 1, SameText: 1, Length: 8, Runs: []*evalRun{
+			{Name: "softprompt", Command: "rank", Seconds: []float64{1, 1.1, 0.9}},
+			{Name: "softprompt", Command: "greedy", Seconds: []float64{2, 2, 2}},
+			{Name: "transformers", Command: "rank", Seconds: []float64{3, 3.3, 2.7}},
+			{Name: "transformers", Command: "rank-shared", Seconds: []float64{1.8, 2, 1.7}},
+			{Name: "transformers", Command: "greedy", Seconds: []float64{4.5, 4, 5}},
+		}},
 	}
+	r.Goals = r.verdicts()
+	return r
 }
 
 func TestReportGolden(t *testing.T) {
@@ -62,16 +86,27 @@ func TestShareOfPeak(t *testing.T) {
 	if got := r.share(r.Sizes[0].FLOPs, 1); got != 0.8 {
 		t.Errorf("200 GFLOP in a second at 250 GFLOP/s is a share of %v, want 0.8", got)
 	}
+	// 50 of float32 at 250 and 150 of integers at 1000: 0.2 s and 0.15 s.
+	if got := r.share(*r.Sizes[0].Int8, 0.7); math.Abs(got-0.5) > 1e-12 {
+		t.Errorf("0.35 s of products in a step of 0.7 s are a share of %v, want 0.5", got)
+	}
 }
 
 func TestAddPeakKeepsTheHighestOfALibrary(t *testing.T) {
 	r := &report{}
-	for _, p := range []peak{{100, [3]int64{1}, "a"}, {300, [3]int64{2}, "b"}, {200, [3]int64{3}, "a"}, {150, [3]int64{4}, "a"}} {
+	for _, p := range []peak{
+		{100, [3]int64{1}, "a", false},
+		{300, [3]int64{2}, "b", false},
+		{200, [3]int64{3}, "a", false},
+		{900, [3]int64{5}, "a", true},
+		{150, [3]int64{4}, "a", false},
+		{800, [3]int64{6}, "a", true},
+	} {
 		r.addPeak(p)
 	}
-	want := []peak{{200, [3]int64{3}, "a"}, {300, [3]int64{2}, "b"}}
-	if diff := cmp.Diff(want, r.Peaks); diff != "" || r.best() != want[1] {
-		t.Errorf("best %v, peaks (-want +got):\n%s", r.best(), diff)
+	want := []peak{{200, [3]int64{3}, "a", false}, {300, [3]int64{2}, "b", false}, {900, [3]int64{5}, "a", true}}
+	if diff := cmp.Diff(want, r.Peaks); diff != "" || r.best(false) != want[1] || r.best(true) != want[2] {
+		t.Errorf("best %v and %v, peaks (-want +got):\n%s", r.best(false), r.best(true), diff)
 	}
 }
 
@@ -92,7 +127,7 @@ func TestReportFile(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(r, &back); diff != "" {
+	if diff := cmp.Diff(r, &back, cmpopts.IgnoreUnexported(textRun{}, evalRun{})); diff != "" {
 		t.Errorf("what was written is read as (-want +got):\n%s", diff)
 	}
 }

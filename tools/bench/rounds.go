@@ -22,9 +22,6 @@ type measured struct {
 // else the machine does meets all alike. Steps before the rounds warm up
 // caches and allocators and do not count: they are rounds below 0.
 func measure(ctx context.Context, peers []*peer, warmup, rounds int, progress func(round int, name string, s stepped)) ([]measured, error) {
-	if len(peers) == 0 {
-		return nil, errNoPeers
-	}
 	if err := comparable(peers); err != nil {
 		return nil, err
 	}
@@ -81,4 +78,15 @@ func agree(all []measured) error {
 		}
 	}
 	return nil
+}
+
+// apart returns how far the losses of two peers are apart at most, by the
+// other's.
+func (m *measured) apart(other *measured) float64 {
+	var most float64
+	for i, a := range m.Losses {
+		b := other.Losses[i]
+		most = max(most, math.Abs(a-b)/math.Abs(b))
+	}
+	return most
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -16,44 +17,72 @@ import (
 	"softprompt/prompt/tune"
 )
 
-// optimizers has the rule and the learning rate behind each name, set as
-// bench_peft.py sets those of PyTorch and transformers.
-var optimizers = map[string]func() (grad.Rule, float64){
-	"adamw": func() (grad.Rule, float64) {
+// optimizers has the rule behind each name, set as bench_peft.py sets those of
+// PyTorch and transformers.
+var optimizers = map[string]func() grad.Rule{
+	"adamw": func() grad.Rule {
 		a := grad.DefaultAdamW()
 		a.WeightDecay = 0
-		return a, 0.3
+		return a
 	},
-	"adafactor": func() (grad.Rule, float64) {
+	"adafactor": func() grad.Rule {
 		a := grad.DefaultAdafactor()
 		a.InitialStep, a.MinDimToFactor = 0, 1
 		a.WeightDecay = 0.3 * 1e-5 // transformers multiplies it by the rate
-		return a, 0.3
+		return a
 	},
 }
 
 // stepMain is softprompt's peer: what bench_peft.py is for PEFT.
 func stepMain(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+	o := training{}
 	flags := flag.NewFlagSet("step", flag.ContinueOnError)
-	dir := flags.String("model", "", "`folder` that make_model.py wrote")
-	threads := flags.Int("threads", 2, "threads of one operator")
-	optimizer := flags.String("optimizer", "adamw", "adamw or adafactor")
-	dropout := flags.Float64("dropout", 0, "rate for every site")
-	profile := flags.String("profile", "", "start of the `name` of the runtime's trace")
+	flags.StringVar(&o.dir, "model", "", "`folder` that make_model.py wrote")
+	flags.StringVar(&o.batches, "batches", "", "`file` of batches (default: that in the folder)")
+	flags.IntVar(&o.threads, "threads", 2, "threads in all")
+	flags.StringVar(&o.optimizer, "optimizer", "adamw", "adamw or adafactor")
+	flags.Float64Var(&o.rate, "rate", 0.3, "learning rate")
+	flags.Float64Var(&o.dropout, "dropout", 0, "rate for every site")
+	flags.StringVar(&o.profile, "profile", "", "start of the `name` of the runtime's trace")
+	flags.IntVar(&o.passes.MicroBatch, "micro-batch", 0, "`rows` of a pass, 0 for all")
+	flags.IntVar(&o.passes.Workers, "workers", 1, "passes at once")
+	flags.BoolVar(&o.passes.Prepack, "prepack", false, "pack the weights")
+	precision := flags.String("precision", "fp32", "of the products: fp32 or int8")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	began := time.Now()
-	t, err := newTrainer(ctx, *dir, *threads, *optimizer, *dropout, *profile)
+	var err error
+	if o.precision, err = export.ParsePrecision(*precision); err != nil {
+		return err
+	}
+	t, err := newTrainer(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer t.close()
 	hello := ready{
-		Ready: time.Since(began).Seconds(), DType: "float32", Threads: *threads, Optimizer: *optimizer, Dropout: *dropout,
+		Ready: time.Since(began).Seconds(), DType: dtypes[o.precision], Threads: o.threads, Optimizer: o.optimizer, Dropout: o.dropout,
 		Batch: t.batches.inputs[1:], Targets: t.batches.labels[2], Prompt: t.batches.prompt, Runtime: t.rt.Version(),
 	}
-	return serve(in, out, hello, func() (stepped, error) { return t.step(ctx) }, func() (memory, error) { return memoryOf("self") })
+	step := func() (any, error) { return t.step(ctx) }
+	return serve(in, out, hello, commands{"step": step}, func() (memory, error) { return memoryOf("self") })
+}
+
+// dtypes names precisions as the table does.
+var dtypes = map[export.Precision]string{export.FP32: "float32", export.INT8: "int8"}
+
+// training says what a trainer trains, and how.
+type training struct {
+	dir       string // of the model
+	batches   string // their file; "" for the one in dir
+	threads   int
+	precision export.Precision
+	optimizer string
+	rate      float64 // learning rate
+	dropout   float64
+	profile   string // as in [tune.FreezeOptions]
+	passes    tune.Passes
 }
 
 // trainer trains a prompt as package tune does, on batches from a file.
@@ -69,50 +98,62 @@ type trainer struct {
 	steps     int
 }
 
-func newTrainer(ctx context.Context, dir string, threads int, optimizer string, dropout float64, profile string) (*trainer, error) {
-	t := &trainer{}
+func newTrainer(ctx context.Context, o training) (*trainer, error) {
+	t := &trainer{rate: o.rate}
+	newRule, ok := optimizers[o.optimizer]
+	if !ok {
+		return nil, fmt.Errorf("no optimizer %q: want adamw or adafactor", o.optimizer)
+	}
 	var err error
-	if t.batches, err = readBatches(filepath.Join(dir, batchesFile)); err != nil {
+	if t.batches, err = readBatches(cmp.Or(o.batches, filepath.Join(o.dir, batchesFile))); err != nil {
 		return nil, err
 	}
-	if t.rt, err = ort.Open(ort.Options{}); err != nil {
-		return nil, err
-	}
-	if t.model, err = export.Open(ctx, dir, models.Options{}); err != nil {
-		return nil, err
-	}
-	t.frozen, err = tune.Freeze(ctx, t.rt, t.model, tune.FreezeOptions{
-		Method: prompt.MethodPromptTuning, Threads: threads, Dropout: dropout > 0, NoTokenizer: true, Profile: profile,
+	t.rt, t.model, t.frozen, err = freeze(ctx, o.dir, tune.FreezeOptions{
+		Threads: o.threads, Dropout: o.dropout > 0, Precision: o.precision, NoTokenizer: true, Profile: o.profile, Passes: o.passes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	length, width := t.batches.prompt[0], t.batches.prompt[1]
-	if t.bank, err = tune.NewBank(t.frozen.Method, prompt.New(t.batches.values, int(length), int(width))); err != nil {
+	if t.bank, err = t.batches.bank(t.frozen); err != nil {
 		return nil, err
 	}
-	if dropout > 0 {
-		t.dropout = &tune.Dropout{Rate: dropout, Seeds: []uint64{0}}
+	if o.dropout > 0 {
+		t.dropout = &tune.Dropout{Rate: o.dropout, Seeds: []uint64{0}}
 	}
-	make, ok := optimizers[optimizer]
-	if !ok {
-		return nil, fmt.Errorf("no optimizer %q: want adamw or adafactor", optimizer)
-	}
-	var rule grad.Rule
-	rule, t.rate = make()
-	t.optimizer, err = grad.NewOptimizer(rule, grad.Param{Name: prompt.TensorPrompt, Shape: []int64{1, length, width}})
+	length, width := t.batches.prompt[0], t.batches.prompt[1]
+	t.optimizer, err = grad.NewOptimizer(newRule(), grad.Param{Name: prompt.TensorPrompt, Shape: []int64{1, length, width}})
 	return t, err
+}
+
+// freeze opens a model for prompt tuning.
+func freeze(ctx context.Context, dir string, opts tune.FreezeOptions) (*ort.Runtime, *export.Model, *tune.Frozen, error) {
+	rt, err := ort.Open(ort.Options{})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m, err := export.Open(ctx, dir, models.Options{})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	opts.Method = prompt.MethodPromptTuning
+	f, err := tune.Freeze(ctx, rt, m, opts)
+	return rt, m, f, err
+}
+
+// bank holds the prompt that the batches start from.
+func (b *batches) bank(f *tune.Frozen) (*tune.Bank, error) {
+	return tune.NewBank(f.Method, prompt.New(b.values, int(b.prompt[0]), int(b.prompt[1])))
 }
 
 // step is forward, backward and update on the mean loss of the next batch.
 func (t *trainer) step(ctx context.Context) (stepped, error) {
 	rows := t.batches.rows[t.steps%len(t.batches.rows)]
 	began := time.Now()
-	opts := tune.StepOptions{Weight: 1 / float32(int64(len(rows))*t.batches.labels[2]), Dropout: t.dropout}
+	opts := tune.StepOptions{Weight: 1 / float32(tokens(rows)), Dropout: t.dropout}
 	if t.dropout != nil {
 		t.dropout.Step = uint64(t.steps)
 	}
-	res, err := t.frozen.Step(ctx, t.bank, rows, opts)
+	res, err := t.frozen.Batch(ctx, t.bank, rows, opts)
 	if err != nil {
 		return stepped{}, err
 	}

@@ -105,13 +105,43 @@ func TestStep(t *testing.T) {
 	}
 }
 
+// TestStepInt8 trains with products of integers: near float32, and not it.
+func TestStepInt8(t *testing.T) {
+	dir := testModel(t)
+	t.Setenv("SOFTPROMPT_CACHE", t.TempDir())
+	losses := map[string][]float64{}
+	for precision, dtype := range map[string]string{"fp32": "float32", "int8": "int8"} {
+		var out bytes.Buffer
+		args := []string{"-model", dir, "-threads", "1", "-precision", precision}
+		if err := stepMain(t.Context(), args, strings.NewReader("step\nstep\nstep\n"), &out); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(&out)
+		var hello ready
+		if err := decodeLine(lines, &hello); err != nil || hello.DType != dtype {
+			t.Fatalf("%s: ready %+v, %v", precision, hello, err)
+		}
+		for range 3 {
+			var s stepped
+			if err := decodeLine(lines, &s); err != nil {
+				t.Fatal(err)
+			}
+			losses[precision] = append(losses[precision], s.Loss)
+		}
+	}
+	a, b := measured{Losses: losses["int8"]}, measured{Losses: losses["fp32"]}
+	if apart := a.apart(&b); apart == 0 || apart > 0.05 {
+		t.Errorf("losses %v are %v apart", losses, apart)
+	}
+}
+
 // TestStepDropout: masks change what a step finds, and are the same again the
 // next time.
 func TestStepDropout(t *testing.T) {
 	dir := testModel(t)
 	var losses []float64
 	for _, rate := range []float64{0, 0.1, 0.1} {
-		tr, err := newTrainer(t.Context(), dir, 1, "adamw", rate, "")
+		tr, err := newTrainer(t.Context(), training{dir: dir, threads: 1, optimizer: "adamw", rate: 0.3, dropout: rate})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,6 +164,7 @@ func TestStepRefuses(t *testing.T) {
 	}{
 		{[]string{"-model", t.TempDir()}, batchesFile},
 		{[]string{"-model", dir, "-optimizer", "sgd"}, `no optimizer "sgd"`},
+		{[]string{"-model", dir, "-precision", "int9"}, `no precision "int9"`},
 	} {
 		if err := stepMain(t.Context(), test.args, strings.NewReader(""), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: got error %v, want one with %q", test.args, err, test.want)
@@ -196,12 +227,14 @@ func TestTimeProduct(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small, err := timeProduct(t.Context(), rt, [3]int64{16, 16, 16}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	large, err := timeProduct(t.Context(), rt, [3]int64{512, 512, 512}, 1)
-	if err != nil || !(small > 0) || large <= small {
-		t.Errorf("16³ takes %v s and 512³ %v s, %v", small, large, err)
+	for _, int8 := range []bool{false, true} {
+		small, err := timeProduct(t.Context(), rt, [3]int64{16, 16, 16}, 1, int8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		large, err := timeProduct(t.Context(), rt, [3]int64{512, 512, 512}, 1, int8)
+		if err != nil || !(small > 0) || large <= small {
+			t.Errorf("16³ takes %v s and 512³ %v s, %v", small, large, err)
+		}
 	}
 }

@@ -49,27 +49,27 @@ func (w *brokenWriter) Write(p []byte) (int, error) {
 // TestServeEnds when it cannot answer, cannot step or cannot count.
 func TestServeEnds(t *testing.T) {
 	no := errors.New("no more")
-	good := func() (stepped, error) { return stepped{1, 2}, nil }
+	good := func() (any, error) { return stepped{1, 2}, nil }
 	end := func() (memory, error) { return memory{}, nil }
 	for _, c := range []struct {
 		name string
 		out  io.Writer
-		step func() (stepped, error)
+		step func() (any, error)
 		end  func() (memory, error)
 		want error
 	}{
 		{"hello is not heard", &brokenWriter{0}, good, end, io.ErrClosedPipe},
 		{"a step is not heard", &brokenWriter{1}, good, end, io.ErrClosedPipe},
 		{"the end is not heard", &brokenWriter{2}, good, end, io.ErrClosedPipe},
-		{"a step fails", io.Discard, func() (stepped, error) { return stepped{}, no }, end, no},
+		{"a step fails", io.Discard, func() (any, error) { return nil, no }, end, no},
 		{"memory cannot be counted", io.Discard, good, func() (memory, error) { return memory{}, no }, no},
 		{"all is well", io.Discard, good, end, nil},
 	} {
-		if err := serve(strings.NewReader("step\n"), c.out, work32, c.step, c.end); !errors.Is(err, c.want) {
+		if err := serve(strings.NewReader("step\n"), c.out, work32, commands{"step": c.step}, c.end); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	if err := serve(io.MultiReader(strings.NewReader("step\n"), errReader{}), io.Discard, work32, good, end); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := serve(io.MultiReader(strings.NewReader("step\n"), errReader{}), io.Discard, work32, commands{"step": good}, end); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("commands that break off: %v", err)
 	}
 }
@@ -82,7 +82,7 @@ func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // it failed.
 func TestRunCommand(t *testing.T) {
 	var p peak
-	if err := run(exec.CommandContext(t.Context(), "echo", `{"gflops": 5, "shape": [1,2,3], "library": "x"}`), &p); err != nil || p != (peak{5, [3]int64{1, 2, 3}, "x"}) {
+	if err := run(exec.CommandContext(t.Context(), "echo", `{"gflops": 5, "shape": [1,2,3], "library": "x"}`), &p); err != nil || p != (peak{5, [3]int64{1, 2, 3}, "x", false}) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for _, c := range []struct{ script, want string }{
@@ -139,7 +139,7 @@ func TestChosen(t *testing.T) {
 		t.Error("PEFT alone needs Python")
 	}
 	for _, names := range []string{"", "peft,", "PEFT", "softprompt;peft"} {
-		if got, err := chosen(names); err == nil || !strings.Contains(err.Error(), "want some of softprompt, peft and peft-bf16") {
+		if got, err := chosen(names); err == nil || !strings.Contains(err.Error(), "want some of softprompt, softprompt-int8, peft, peft-bf16") {
 			t.Errorf("%q: %+v, %v", names, got, err)
 		}
 	}

@@ -6,29 +6,40 @@ import (
 	"softprompt/onnx"
 )
 
-// work is the number of floating-point operations in the matrix products of a
-// graph, a multiplication and an addition counted as two. Everything else that
-// a T5 computes is below a hundredth of that.
+// work is the number of operations in the matrix products of a graph, a
+// multiplication and an addition counted as two. Everything else that a T5
+// computes is below a hundredth of that.
 type work struct {
 	Forward  int64 `json:"forward"`
 	Backward int64 `json:"backward"`
+	// Int8 is the part of both that multiplies 8-bit integers; the rest is in
+	// float32.
+	Int8 int64 `json:"int8,omitempty"`
 }
 
 func (w work) total() int64 { return w.Forward + w.Backward }
 
-// products has the operators that multiply matrices, with the attribute that
-// says whether the first is transposed.
-var products = map[string]string{
-	"MatMul":      "",
-	"FusedMatMul": "transA",
-	"Gemm":        "transA",
+// product says how an operator multiplies matrices.
+type product struct {
+	trans string // the attribute that says whether the first is transposed
+	int8  bool   // of 8-bit integers
+}
+
+// products has the operators that multiply matrices.
+var products = map[string]product{
+	"MatMul":                {},
+	"FusedMatMul":           {trans: "transA"},
+	"Gemm":                  {trans: "transA"},
+	"MatMulInteger":         {int8: true},
+	"MatMulIntegerToFloat":  {int8: true},
+	"DynamicQuantizeMatMul": {int8: true},
 }
 
 // uncounted has operators with products inside that count does not look into.
 var uncounted = map[string]bool{
 	"Attention": true, "MultiHeadAttention": true, "GroupQueryAttention": true, "FusedGemm": true,
 	"Einsum": true, "Conv": true, "ConvTranspose": true, "LSTM": true, "GRU": true, "RNN": true,
-	"MatMulInteger": true, "DynamicQuantizeMatMul": true, "MatMulIntegerToFloat": true, "MatMulNBits": true, "QLinearMatMul": true,
+	"MatMulNBits": true, "QLinearMatMul": true,
 	"If": true, "Loop": true, "Scan": true,
 }
 
@@ -42,12 +53,15 @@ func count(m *onnx.Model, sizes map[string]int64) (work, error) {
 		} else {
 			w.Backward += ops
 		}
+		if products[n.Op].int8 {
+			w.Int8 += ops
+		}
 	})
 	return w, err
 }
 
 // eachProduct calls visit for each node that multiplies matrices, with its
-// floating-point operations.
+// operations.
 func eachProduct(m *onnx.Model, sizes map[string]int64, visit func(n *onnx.Node, ops int64)) error {
 	f := onnx.NewInference(m)
 	for _, v := range m.Graph.Inputs {
@@ -64,11 +78,11 @@ func eachProduct(m *onnx.Model, sizes map[string]int64, visit func(n *onnx.Node,
 		if uncounted[n.Op] {
 			return fmt.Errorf("counting the work of %v: its products cannot be told", n)
 		}
-		trans, ok := products[n.Op]
+		p, ok := products[n.Op]
 		if !ok {
 			continue
 		}
-		ops, err := productWork(f, n, trans)
+		ops, err := productWork(f, n, p.trans)
 		if err != nil {
 			return err
 		}

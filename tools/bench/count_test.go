@@ -69,8 +69,43 @@ func TestCountTellsBackwardFromForward(t *testing.T) {
 	b.From = "forward"
 	b.Output("z", b.FusedMatMul(y, y, false, true, 1))
 	w, err := count(b.Model, nil)
-	if want := (work{2 * 2 * 3 * 5, 2 * 2 * 5 * 2}); err != nil || w != want || w.total() != 100 {
+	if want := (work{Forward: 2 * 2 * 3 * 5, Backward: 2 * 2 * 5 * 2}); err != nil || w != want || w.total() != 100 {
 		t.Errorf("got %+v, %v; want %+v", w, err, want)
+	}
+}
+
+// TestCountInt8 keeps products of integers apart, each operator that the
+// runtime has for them.
+func TestCountInt8(t *testing.T) {
+	weight := func(b *onnx.Builder) string { return b.Input("w", onnx.Int8, onnx.Size(3), onnx.Size(5)) }
+	bytes := func(b *onnx.Builder) string {
+		return b.Input("x", onnx.Uint8, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(3))
+	}
+	one := func(b *onnx.Builder) string { return b.FloatOf(1, onnx.Float32) }
+	for op, build := range map[string]func(b *onnx.Builder) string{
+		"MatMulInteger": func(b *onnx.Builder) string {
+			return b.Cast(b.Op("MatMulInteger", []string{bytes(b), weight(b)}), onnx.Float32)
+		},
+		"MatMulIntegerToFloat": func(b *onnx.Builder) string {
+			return b.Op("com.microsoft.MatMulIntegerToFloat", []string{bytes(b), weight(b), one(b), one(b)})
+		},
+		"DynamicQuantizeMatMul": func(b *onnx.Builder) string {
+			x := b.Input("x", onnx.Float32, onnx.Sym("B"), onnx.Sym("S"), onnx.Size(3))
+			return b.Op("com.microsoft.DynamicQuantizeMatMul", []string{x, weight(b), one(b)})
+		},
+	} {
+		b := onnx.NewBuilder(onnx.NewModel("test"))
+		y := build(b)
+		b.From = "forward"
+		b.Output("z", b.FusedMatMul(y, y, false, true, 1)) // [7,11,11], sums of 5
+		if err := b.Err(); err != nil {
+			t.Fatalf("%s: %v", op, err)
+		}
+		w, err := count(b.Model, map[string]int64{"B": 7, "S": 11})
+		integers := int64(2 * 7 * 11 * 3 * 5)
+		if want := (work{Forward: integers, Backward: 2 * 7 * 11 * 11 * 5, Int8: integers}); err != nil || w != want {
+			t.Errorf("%s: got %+v, %v; want %+v", op, w, err, want)
+		}
 	}
 }
 
@@ -85,6 +120,11 @@ func TestCountRefuses(t *testing.T) {
 		{"an operator with products inside", "Einsum", func(b *onnx.Builder) string {
 			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(2))
 			return b.Op("Einsum", []string{x, x}, onnx.StringAttr("equation", "ij,jk->ik"))
+		}},
+		{"integers packed by four bits", "MatMulNBits", func(b *onnx.Builder) string {
+			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(32))
+			w := b.Input("w", onnx.Uint8, onnx.Size(4), onnx.Size(1), onnx.Size(16))
+			return b.Op("com.microsoft.MatMulNBits", []string{x, w, b.Input("s", onnx.Float32, onnx.Size(4))}, onnx.IntAttr("K", 32), onnx.IntAttr("N", 4), onnx.IntAttr("bits", 4), onnx.IntAttr("block_size", 32))
 		}},
 		{"a product of unknown size", "not known", func(b *onnx.Builder) string {
 			x := b.Input("x", onnx.Float32, onnx.Size(2), onnx.Size(2))
@@ -140,7 +180,11 @@ func TestCountT5(t *testing.T) {
 	feedForward := func(rows int64) int64 { return matrices * linear(b*rows, d, ff) }
 
 	encoder := int64(c.NumLayers) * (4*projections(e) + attention(e, e) + feedForward(e))
-	decoder := int64(c.NumDecoderLayers) * (4*projections(n) + attention(n, n) + 2*projections(n) + 2*projections(e) + attention(n, e) + feedForward(n))
+	// Cross-attention multiplies each head's queries by the matrix of its keys,
+	// and what it gathers by that of its values: the encoder's hidden states
+	// stand in for both.
+	cross := 4*projections(n) + 2*linear(b*n*int64(c.NumHeads), d, e)
+	decoder := int64(c.NumDecoderLayers) * (4*projections(n) + attention(n, n) + cross + feedForward(n))
 	head := linear(b*n, d, int64(c.VocabSize))
 	if want := encoder + decoder + head; w.Forward != want {
 		t.Errorf("forward is %d, want %d", w.Forward, want)
@@ -149,5 +193,24 @@ func TestCountT5(t *testing.T) {
 	// first layer of the decoder's own attention sees nothing of the prompt.
 	if low, high := w.Forward*9/10, w.Forward*2; w.Backward < low || w.Backward > high {
 		t.Errorf("backward is %d, want %d to %d", w.Backward, low, high)
+	}
+}
+
+// TestCountT5Int8: the graph with products of integers multiplies as much, and
+// most of it in integers.
+func TestCountT5Int8(t *testing.T) {
+	dir := testModel(t)
+	t.Setenv("SOFTPROMPT_CACHE", t.TempDir())
+	s := shape{Prompt: 5, Input: 9, Targets: 3, Batch: 2}
+	_, float, err := stepWork(t.Context(), dir, export.FP32, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, integers, err := stepWork(t.Context(), dir, export.INT8, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if float.Int8 != 0 || integers.total() != float.total() || 2*integers.Int8 < integers.total() {
+		t.Errorf("in float32 %+v, in integers %+v", float, integers)
 	}
 }

@@ -1,0 +1,13 @@
+package tune
+
+// Batches returns the rows of the first steps of a run, in the order in which
+// [Train] takes them: batch rows a step, sorted by length within a window of
+// batches.
+func Batches(rows []Row, batch, window, steps int, seed uint64) [][]Row {
+	s := newSequence(rows, batch, window, seed)
+	out := make([][]Row, steps)
+	for i := range out {
+		out[i], _ = s.at(i) // rows that are encoded already cannot fail to be
+	}
+	return out
+}
