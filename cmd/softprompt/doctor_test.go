@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"softprompt/onnx"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/onnx/ort/orttest"
@@ -66,19 +67,26 @@ func TestDoctorCUDA(t *testing.T) {
 	}
 }
 
-// TestDoctorPlacement trains on a provider that takes no node: all of them run
-// elsewhere, and the doctor says so.
-func TestDoctorPlacement(t *testing.T) {
-	useCache(t)
+// idle compiles an execution provider that takes no node.
+func idle(t *testing.T, name string) string {
+	t.Helper()
 	wrapper, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	lib := filepath.Join(t.TempDir(), "libidle.so")
 	source := filepath.Join("..", "..", "onnx", "ort", "testdata", "provider.c")
-	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", lib, source, "-I", strings.TrimSpace(string(wrapper))).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", lib, source, "-I", strings.TrimSpace(string(wrapper)), `-DNAME="`+name+`"`).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return lib
+}
+
+// TestDoctorPlacement trains on a provider that takes no node: all of them run
+// elsewhere, and the doctor says so.
+func TestDoctorPlacement(t *testing.T) {
+	useCache(t)
+	lib := idle(t, "Idle")
 	var health struct {
 		OK     bool
 		Checks []checkup
@@ -90,12 +98,45 @@ func TestDoctorPlacement(t *testing.T) {
 			said = append(said, c.Value)
 		}
 	}
-	if !health.OK || len(said) != 1+shownNodes || !strings.Contains(said[0], "do not run on IdleExecutionProvider") {
+	if !health.OK || len(said) != 1+shownNodes || !strings.Contains(said[0], "do not run on Idle,") {
 		t.Fatalf("%q", said)
 	}
 	for _, line := range said[1:] {
 		if !strings.Contains(line, " on CPU, ") {
 			t.Errorf("node %q", line)
+		}
+	}
+}
+
+// TestExportOps writes the operators that the device has.
+func TestExportOps(t *testing.T) {
+	useCache(t)
+	lib := idle(t, "IdleExport")
+	for _, c := range []struct {
+		args  []string
+		fused bool
+	}{
+		{nil, true},
+		{[]string{"--device", "cuda"}, true},
+		{[]string{"--device", lib}, false},
+		{[]string{"--device", lib, "--ops", "fused"}, true},
+		{[]string{"--ops", "standard"}, false},
+	} {
+		out := filepath.Join(t.TempDir(), "onnx")
+		succeed(t, "", append([]string{"export", "tiny", "--graph", "encode", "--out", out}, c.args...)...)
+		m, err := onnx.Load(t.Context(), filepath.Join(out, "encode.onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Opset[onnx.Microsoft] > 0; got != c.fused {
+			t.Errorf("%q: fused operators %t, want %t", c.args, got, c.fused)
+		}
+		m.Close()
+	}
+	for device, code := range map[string]int{"abacus": exitUsage, "/nowhere/lib.so": exitFailure} {
+		s := call(t, "", "export", "tiny", "--out", filepath.Join(t.TempDir(), "onnx"), "--device", device)
+		if s.code != code || !strings.Contains(s.stderr, device) {
+			t.Errorf("%s: exit code %d\n%s", device, s.code, s.stderr)
 		}
 	}
 }

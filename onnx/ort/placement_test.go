@@ -140,7 +140,7 @@ func TestPlacementRefuses(t *testing.T) {
 
 func TestProviderName(t *testing.T) {
 	rt := open(t)
-	lib := compile(t, "provider.c", "libnamed.so", "-I", header(t))
+	lib := compile(t, "provider.c", "libnamed.so", "-I", header(t), `-DNAME="Named"`)
 	device := Device{Kind: "library", Library: lib}
 	if name := rt.ProviderName(device); name != "" {
 		t.Errorf("before the library was loaded: %q", name)
@@ -151,7 +151,7 @@ func TestProviderName(t *testing.T) {
 	}
 	s.Close()
 	for d, want := range map[Device]string{
-		device: "IdleExecutionProvider", {}: "CPUExecutionProvider", {Kind: "cpu"}: "CPUExecutionProvider", {Kind: "cuda", Index: 1}: "CUDAExecutionProvider",
+		device: "Named", {}: "CPUExecutionProvider", {Kind: "cpu"}: "CPUExecutionProvider", {Kind: "cuda", Index: 1}: "CUDAExecutionProvider",
 	} {
 		if got := rt.ProviderName(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)

@@ -78,6 +78,8 @@ type FreezeOptions struct {
 	Rank    bool // train on the choice of a label, not on its tokens
 	// Precision is that of the products; "" is float32.
 	Precision export.Precision
+	// TF32 lets a card round the factors of float32 products, see [ort.Config].
+	TF32 bool
 	// NoTokenizer leaves the tokenizer out, for who has token ids already and
 	// calls nothing that reads or writes text.
 	NoTokenizer bool
@@ -106,6 +108,9 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 	if err != nil {
 		return nil, err
 	}
+	if spec.Standard, err = NeedsStandard(ctx, rt, opts.Device); err != nil {
+		return nil, err
+	}
 	spec.Dropout, spec.ZLoss, spec.Rank, spec.Precision = opts.Dropout, opts.ZLoss, opts.Rank, opts.Precision
 	f := &Frozen{
 		Model: m, Tokenizer: tok, rt: rt,
@@ -114,6 +119,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 		spec:     spec,
 		sessions: map[graph]*ort.Session{},
 	}
+	f.config.TF32 = opts.TF32
 	if opts.Method != "" {
 		if f.Method, err = NewMethod(opts.Method, m.Config); err != nil {
 			return nil, err
