@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"softprompt/onnx"
+	"softprompt/onnx/ort/orttest"
 )
 
 // What the CUDA provider of ONNX Runtime 1.31 has kernels for in half types,
@@ -106,4 +107,38 @@ func TestCUDAKernels(t *testing.T) {
 			t.Errorf("no %s on halves: the test shows nothing", op)
 		}
 	}
+}
+
+// TestHalfOfGraphsAsTheyStand: exported graphs in bfloat16 keep to the same
+// tables, and, as float16 for the processor, to the loss.
+func TestHalfOfGraphsAsTheyStand(t *testing.T) {
+	exportedModels(t, map[string]bool{"fp32": true}, func(t *testing.T, spec Spec, g *golden) {
+		spec.Precision = BF16
+		m, err := Train(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		products := 0
+		for _, n := range typed(t, m) {
+			for _, dt := range n.types {
+				if dt == onnx.BFloat16 && !cudaBoth[n.op] {
+					t.Errorf("CUDA has no kernel for %v", n)
+				}
+			}
+			if isProductOp[n.op] && n.made == onnx.BFloat16 {
+				products++
+			}
+		}
+		if products == 0 {
+			t.Error("no product in bfloat16")
+		}
+		spec.Precision = FP32
+		if m, err = Train(spec); err == nil {
+			m, err = toHalf(m, FP16)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "loss", orttest.Run(t, m, g.inputs(m))["loss"], g.want("loss"), 2e-3)
+	})
 }

@@ -1,7 +1,10 @@
 package export
 
 import (
+	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +12,7 @@ import (
 	"softprompt/export/exported"
 	"softprompt/grad"
 	"softprompt/onnx"
+	"softprompt/onnx/ort"
 	"softprompt/onnx/ort/orttest"
 	"softprompt/prompt"
 )
@@ -26,8 +30,8 @@ func near(t *testing.T, what string, got *onnx.Tensor, want []float32, within fl
 }
 
 // TestFloat16 holds losses and gradients of float16 graphs against PyTorch's
-// float32. The processor has no float16 products: the runtime rounds what goes
-// in and comes out, as a card does, and sums in float32.
+// float32. The processor has no float16 products: the runtime computes them in
+// float32 and rounds weights and some results; TestHalfRounding rounds all.
 func TestFloat16(t *testing.T) {
 	every(t, func(t *testing.T, g *golden, _ string) {
 		g.spec.Precision, g.spec.ZLoss = FP16, 1e-4
@@ -263,4 +267,63 @@ func TestUnscale(t *testing.T) {
 		near(t, name, out[grad.Prefix+name], want, 0)
 	}
 	near(t, "loss", out["loss"], []float32{24}, 0)
+}
+
+// TestWeightsAreCastAtLoad: a run has no cast of a weight left in it.
+func TestWeightsAreCastAtLoad(t *testing.T) {
+	g := openGolden(t, "v1_1-2x2", "io")
+	g.spec.Precision = FP16
+	m, err := Train(g.spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, casts := map[string]bool{}, map[string]string{}
+	for _, w := range m.Graph.Initializers {
+		weights[w.Name] = true
+	}
+	for _, n := range m.Graph.Nodes {
+		if n.Op == "Cast" && n.Int("to", 0) == int64(onnx.Float16) {
+			casts[n.Name] = n.Inputs[0]
+		}
+	}
+	dir := t.TempDir()
+	s, err := orttest.Runtime(t).Load(t.Context(), m, ort.Config{Profile: filepath.Join(dir, "trace")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out := map[string]*ort.Tensor{}, map[string]*ort.Tensor{"grad.prompts": nil}
+	values := g.inputs(m)
+	g.weigh(values, "mean")
+	for name, v := range values {
+		if in[name], err = ort.FromONNX(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(s.Run(t.Context(), in, out), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("traces %v, %v", files, err)
+	}
+	trace, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran, err := ort.Placement(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	products := 0
+	for _, p := range ran {
+		if x := casts[p.Node]; weights[x] {
+			t.Errorf("%v casts weight %s in a run", p, x)
+		}
+		if isProductOp[p.Op] || p.Op == "FusedMatMul" {
+			products++
+		}
+	}
+	if len(casts) == 0 || products == 0 {
+		t.Errorf("%d casts in the graph, %d products run: the test shows nothing", len(casts), products)
+	}
 }

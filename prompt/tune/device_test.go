@@ -55,8 +55,8 @@ func TestStandardOnALackingProvider(t *testing.T) {
 	}
 }
 
-// TestFloat16 makes a step in float16, whose products the processor rounds as a
-// card does.
+// TestFloat16 makes a step in float16, which on the processor rounds weights and
+// some results.
 func TestFloat16(t *testing.T) {
 	var losses [2]float64
 	var grads [2][]float32
