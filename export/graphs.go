@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"softprompt/grad"
 	"softprompt/onnx"
 )
 
@@ -18,6 +17,9 @@ import (
 func Train(spec Spec) (*onnx.Model, error) {
 	if spec.Prompt != nil {
 		return nil, errors.New("exporting graph train: a prompt that is built in cannot be trained")
+	}
+	if err := spec.checkHalf("train"); err != nil {
+		return nil, err
 	}
 	final := spec
 	spec.Standard, spec.Precision = false, FP32 // passes run once, over the gradient too
@@ -45,7 +47,7 @@ func Train(spec Spec) (*onnx.Model, error) {
 		wrt = []string{"inputs_embeds"}
 	}
 	if len(wrt) > 0 {
-		if m, err = grad.Reverse(m, loss, wrt); err == nil && spec.Recompute {
+		if m, err = final.gradient(m, loss, wrt); err == nil && spec.Recompute {
 			m, err = grad.Recompute(m, nil)
 		}
 		if err != nil {

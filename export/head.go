@@ -6,11 +6,15 @@ import (
 	"softprompt/onnx"
 )
 
+// headBlock is the block of what turns the decoder's states into logits and a
+// loss.
+const headBlock = "head"
+
 // logits returns the scores [B,T,V] of the decoder's states [B,T,d]. The head
 // of a v1.0 model is the embedding itself, and the states are scaled by
 // d_model^−½ (modeling_t5.py, T5ForConditionalGeneration.forward).
 func (g *t5) logits(states string) string {
-	g.at("head", -1, "")
+	g.at(headBlock, -1, "")
 	alpha := 1.0
 	if g.Config.ScaleDecoderOutputs {
 		alpha = 1 / math.Sqrt(float64(g.Config.DModel))

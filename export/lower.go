@@ -65,6 +65,10 @@ var lowerings = map[string]func(b *onnx.Builder, n *onnx.Node) []string{
 	"FastGelu":                     lowerFastGelu,
 }
 
+// Fused returns ONNX Runtime's own operators that graphs are written in unless
+// Spec.Standard is set.
+func Fused() []string { return slices.Sorted(maps.Keys(lowerings)) }
+
 // lowerFusedMatMul writes alpha · op(x) op(y) as Transpose, MatMul and Mul.
 func lowerFusedMatMul(b *onnx.Builder, n *onnx.Node) []string {
 	operand := func(i int, flag string) string {

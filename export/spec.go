@@ -71,6 +71,9 @@ func newGraph(name string, spec Spec) (*t5, error) {
 	if spec.Weights == nil && spec.Graphs == nil {
 		return nil, errors.New("exporting a graph: the spec has no weights")
 	}
+	if err := spec.checkHalf(name); err != nil {
+		return nil, err
+	}
 	if spec.Graphs != nil {
 		if err := spec.checkGraphs(name); err != nil {
 			return nil, err
@@ -172,18 +175,21 @@ func (g *t5) finish() (*onnx.Model, error) {
 
 // passes are what is done to a finished graph, gradient and all.
 func (s Spec) passes(m *onnx.Model) (*onnx.Model, error) {
+	var err error
 	switch s.Precision {
 	case "", FP32:
 	case INT8:
 		if s.Int8 == nil {
 			return nil, fmt.Errorf("exporting graph %s: the spec has no weights in int8", m.Graph.Name)
 		}
-		var err error
-		if m, err = toInt8(m, s.Int8); err != nil {
-			return nil, err
-		}
+		m, err = toInt8(m, s.Int8)
+	case FP16, BF16:
+		m, err = toHalf(m, s.Precision)
 	default:
-		return nil, fmt.Errorf("exporting graph %s: precision %s is not written", m.Graph.Name, s.Precision)
+		err = fmt.Errorf("exporting graph %s: there is no precision %q", m.Graph.Name, s.Precision)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if s.Standard {
 		return Lower(m)

@@ -34,14 +34,17 @@ type checkup struct {
 	Value string `json:"value"`
 }
 
+type checkups []checkup
+
+func (c *checkups) report(name, format string, args ...any) {
+	*c = append(*c, checkup{name, fmt.Sprintf(format, args...)})
+}
+
 // Run checks one thing after another, since each needs those before it, and
 // prints what it found even where one fails.
 func (c *doctorCmd) Run(ctx context.Context, ui *tui) error {
-	var found []checkup
-	report := func(name, format string, args ...any) {
-		found = append(found, checkup{name, fmt.Sprintf(format, args...)})
-	}
-	err := c.check(ctx, ui, report)
+	var found checkups
+	err := c.check(ctx, ui, found.report)
 	if ui.json {
 		if e := ui.emit(map[string]any{"ok": err == nil, "checks": found}); e != nil {
 			return e
@@ -96,12 +99,20 @@ func (c *doctorCmd) check(ctx context.Context, ui *tui, report func(name, format
 		return fmt.Errorf("the tokenizer does not work: %q came back as %q", text, back)
 	}
 	report("tokenizers", "%s, %d tokens there and back", moduleVersion("github.com/daulet/tokenizers"), len(ids))
+	if device.Kind == "cuda" {
+		if err := checkLibraries(rt.CUDALibraries(), report); err != nil {
+			return err
+		}
+	}
 	loss, took, err := trainOneStep(ctx, rt, c.Device, c.Threads)
 	if err != nil {
 		return fmt.Errorf("training one step: %w", err)
 	}
 	report("training", "one step, loss %.3f, %s with all that belongs to a run", loss, about(took))
-	return nil
+	if device.Kind == "cpu" {
+		return nil
+	}
+	return checkPlacement(ctx, rt, m, device, c.Threads, report)
 }
 
 // proof is a data set of the smallest size that a run takes.

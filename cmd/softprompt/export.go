@@ -10,6 +10,7 @@ import (
 	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx"
+	"softprompt/onnx/ort"
 	"softprompt/prompt"
 	"softprompt/prompt/tune"
 )
@@ -22,7 +23,8 @@ type exportCmd struct {
 	Route   string   `placeholder:"WAY" enum:"auto,graph" default:"auto" help:"Of an exported ONNX model: auto recovers its weights where that can be done; graph takes its graphs as they stand. (${default})"`
 	Graph   []string `enum:"train,score,encode,decode" default:"train,score,encode,decode" placeholder:"NAMES" help:"Which graphs. (${default})"`
 	Inputs  string   `placeholder:"KIND" enum:"ids,embeds" default:"ids" help:"Whether the graphs take input_ids, or the embedded input of a caller who places the prompt: ids or embeds. (${default})"`
-	Ops     string   `placeholder:"KIND" enum:"fused,standard" default:"fused" help:"ONNX Runtime's fused operators, or those of the ONNX standard alone: fused or standard. (${default})"`
+	Ops     string   `placeholder:"KIND" enum:"auto,fused,standard" default:"auto" help:"ONNX Runtime's fused operators, or those of the ONNX standard alone: fused, standard, or auto for what --device has. (${default})"`
+	Device  string   `default:"cpu" placeholder:"DEVICE" help:"Where the graphs will run: cpu, cuda, or the library of an execution provider. (${default})"`
 	Method  string   `placeholder:"NAME" enum:"prompt-tuning,none" default:"prompt-tuning" help:"Of a model: which prompt the graphs take as input, prompt-tuning or none. (${default})"`
 	Dropout bool     `help:"Give the train graph inputs for dropout masks."`
 	ZLoss   float64  `default:"0.0001" placeholder:"R" help:"Factor of the z-loss in the train graph. (${default})"`
@@ -92,7 +94,10 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 	if err != nil {
 		return err
 	}
-	spec.Embeds, spec.Standard, spec.Dropout, spec.ZLoss = c.Inputs == "embeds", c.Ops == "standard", c.Dropout, c.ZLoss
+	if spec.Standard, err = c.standard(ctx, ui); err != nil {
+		return err
+	}
+	spec.Embeds, spec.Dropout, spec.ZLoss = c.Inputs == "embeds", c.Dropout, c.ZLoss
 	if method != "none" && !spec.Embeds {
 		if spec.Method, err = tune.NewMethod(method, m.Config); err != nil {
 			return err
@@ -123,6 +128,23 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 		explain = m.Explain()
 	}
 	return ui.showGraphs(c.Out, made, explain)
+}
+
+// standard tells whether fused operators are to be left out. Only a provider's
+// library has to be asked, and so only then the runtime is needed.
+func (c *exportCmd) standard(ctx context.Context, ui *tui) (bool, error) {
+	device, err := ort.ParseDevice(c.Device)
+	if err != nil {
+		return false, usageError{err}
+	}
+	if c.Ops != "auto" || device.Kind != "library" {
+		return c.Ops == "standard", nil
+	}
+	rt, err := ort.Open(ort.Options{Log: ui.log})
+	if err != nil {
+		return false, err
+	}
+	return tune.NeedsStandard(ctx, rt, device)
 }
 
 // explain prints how a model was opened.

@@ -5,9 +5,16 @@
 // copied into the project. slots_test.go compares every number with the header
 // that travels with the Go wrapper.
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // dlinfo
+#endif
+
 #include "native.h"
 
 #include <dlfcn.h>
+#ifdef __linux__
+#include <link.h>
+#endif
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -83,6 +90,20 @@ char *sp_open(const char *path, const char **version) {
   base = get_base();
   *version = base->version();
   return NULL;
+}
+
+// The library stays loaded: those of CUDA do not bear being unloaded.
+char *sp_find_library(const char *name, char **problem) {
+  void *handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+  if (handle == NULL) {
+    *problem = strdup(dlerror());
+    return NULL;
+  }
+#ifdef __linux__
+  struct link_map *map = NULL;
+  if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != NULL && map->l_name[0] != 0) return strdup(map->l_name);
+#endif
+  return strdup(name);
 }
 
 char *sp_bind(uint32_t api_version) {

@@ -34,6 +34,10 @@ typedef struct {
 char *sp_open(const char *path, const char **version);
 char *sp_bind(uint32_t api_version);
 
+// sp_find_library loads a library and returns the path it came from, or NULL
+// and why not. The caller frees both.
+char *sp_find_library(const char *name, char **problem);
+
 // An OrtStatus is NULL when all is well. sp_status_message copies its text
 // and releases it.
 char *sp_status_message(void *status, int *code);

@@ -146,3 +146,14 @@ func appendEP(o *ort.SessionOptions, ep string, index int, options map[string]st
 		unsafe.SliceData(keys), unsafe.SliceData(values), C.size_t(len(keys))))
 	return int(n), explain(err)
 }
+
+// libraryProvider returns the name of a registered library's provider, "" for
+// one that was not loaded yet.
+func (rt *Runtime) libraryProvider(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.libraries[path]
+}

@@ -97,6 +97,8 @@ type FreezeOptions struct {
 	LongTargets bool
 	// Passes says how a batch goes through the model.
 	Passes Passes
+	// TF32 lets a card round the factors of float32 products, see [ort.Config].
+	TF32 bool
 	// NoTokenizer leaves the tokenizer out, for who has token ids already and
 	// calls nothing that reads or writes text.
 	NoTokenizer bool
@@ -125,6 +127,9 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 	if err != nil {
 		return nil, err
 	}
+	if spec.Standard, err = NeedsStandard(ctx, rt, opts.Device); err != nil {
+		return nil, err
+	}
 	spec.Dropout, spec.ZLoss, spec.Rank, spec.Precision = opts.Dropout, opts.ZLoss, opts.Rank, opts.Precision
 	spec.Recompute, spec.LongTargets = opts.Recompute, opts.LongTargets
 	f := &Frozen{
@@ -136,6 +141,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 		passes:   opts.Passes,
 		sessions: map[sessionKey]*ort.Session{},
 	}
+	f.config.TF32 = opts.TF32
 	if opts.Method != "" {
 		if f.Method, err = NewMethod(opts.Method, m.Config); err != nil {
 			return nil, err

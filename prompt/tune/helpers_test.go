@@ -87,7 +87,9 @@ func freezeTiny(t *testing.T, opts FreezeOptions) *Frozen {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	opts.Device = ort.Device{Kind: "cpu"}
+	if opts.Device == (ort.Device{}) {
+		opts.Device.Kind = "cpu"
+	}
 	f, err := Freeze(ctx, orttest.Runtime(t), m, opts)
 	if err != nil {
 		t.Fatal(err)

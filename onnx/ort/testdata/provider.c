@@ -3,7 +3,8 @@
 // libraries it installs signal handlers that lack SA_ONSTACK, one when a
 // session is made and one in a run, which a Go program does not survive unless
 // somebody puts Go's own handlers back.
-// With NO_DEVICE it offers no device.
+// With NO_DEVICE it offers no device. With TAKES="Op" it takes the nodes of that
+// operator, and can load what it takes but not run it.
 
 #include <signal.h>
 #include <stdbool.h>
@@ -12,13 +13,61 @@
 
 #include "onnxruntime_c_api.h"
 
+#ifndef NAME // two of a name cannot be told apart
+#define NAME "IdleExecutionProvider"
+#endif
+
 static const OrtApi *api;
 
-static const char *factory_name(const OrtEpFactory *f) { return "IdleExecutionProvider"; }
+static const char *factory_name(const OrtEpFactory *f) { return NAME; }
 static const char *factory_vendor(const OrtEpFactory *f) { return "softprompt tests"; }
-static const char *ep_name(const OrtEp *e) { return "IdleExecutionProvider"; }
+static const char *ep_name(const OrtEp *e) { return NAME; }
 
+#ifndef TAKES
 static OrtStatus *capability(OrtEp *e, const OrtGraph *g, OrtEpGraphSupportInfo *info) { return NULL; }
+#else
+static OrtStatus *capability(OrtEp *e, const OrtGraph *g, OrtEpGraphSupportInfo *info) {
+  const OrtNode *nodes[64];
+  size_t n = 0;
+  OrtStatus *status = api->Graph_GetNumNodes(g, &n);
+  if (status != NULL || n > 64) return status;
+  if ((status = api->Graph_GetNodes(g, nodes, n)) != NULL) return status;
+  for (size_t i = 0; i < n; i++) {
+    const char *op;
+    if ((status = api->Node_GetOperatorType(nodes[i], &op)) != NULL) return status;
+    if (strcmp(op, TAKES) != 0) continue;
+    if ((status = api->GetEpApi()->EpGraphSupportInfo_AddNodesToFuse(info, &nodes[i], 1, NULL)) != NULL) return status;
+  }
+  return NULL;
+}
+
+static OrtStatus *no_state(OrtNodeComputeInfo *i, OrtNodeComputeContext *c, void **state) {
+  *state = NULL;
+  return NULL;
+}
+
+static OrtStatus *no_run(OrtNodeComputeInfo *i, void *state, OrtKernelContext *c) {
+  return api->CreateStatus(ORT_NOT_IMPLEMENTED, "this provider only loads");
+}
+
+static void no_release(OrtNodeComputeInfo *i, void *state) {}
+
+static OrtStatus *compile(OrtEp *e, const OrtGraph **graphs, const OrtNode **fused, size_t n, OrtNodeComputeInfo **infos,
+                          OrtNode **contexts) {
+  for (size_t i = 0; i < n; i++) {
+    infos[i] = calloc(1, sizeof **infos);
+    infos[i]->ort_version_supported = 23;
+    infos[i]->CreateState = no_state;
+    infos[i]->Compute = no_run;
+    infos[i]->ReleaseState = no_release;
+  }
+  return NULL;
+}
+
+static void release_infos(OrtEp *e, OrtNodeComputeInfo **infos, size_t n) {
+  for (size_t i = 0; i < n; i++) free(infos[i]);
+}
+#endif
 
 static OrtStatus *supported(OrtEpFactory *f, const OrtHardwareDevice *const *hw, size_t n, OrtEpDevice **devices,
                             size_t room, size_t *count) {
@@ -72,6 +121,10 @@ static OrtStatus *create(OrtEpFactory *f, const OrtHardwareDevice *const *hw, co
   (*ep)->GetName = ep_name;
   (*ep)->GetCapability = capability;
   (*ep)->OnRunStart = run_start;
+#ifdef TAKES
+  (*ep)->Compile = compile;
+  (*ep)->ReleaseNodeComputeInfos = release_infos;
+#endif
   return NULL;
 }
 
