@@ -22,9 +22,13 @@ func PeakMemory() int64 { return procStatus("VmHWM:") }
 // does not say. It is the same from run to run, whatever else takes memory.
 func totalMemory() int64 {
 	total := procFile("/proc/meminfo", "MemTotal:")
-	if data, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
-		if limit, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil && limit < total {
-			return limit
+	for _, file := range []string{"memory.max", "memory/memory.limit_in_bytes"} { // of cgroups, version 2 and 1
+		data, err := os.ReadFile("/sys/fs/cgroup/" + file)
+		if err != nil {
+			continue
+		}
+		if limit, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil {
+			total = min(total, limit)
 		}
 	}
 	return total
