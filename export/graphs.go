@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"softprompt/grad"
 	"softprompt/onnx"
 )
 
