@@ -82,7 +82,7 @@ func TestFloat16(t *testing.T) {
 // what to do.
 func TestBFloat16OnAProcessor(t *testing.T) {
 	f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning", Precision: export.BF16})
-	_, err := f.session(context.Background(), trainGraph)
+	_, err := f.session(context.Background(), trainGraph, 1)
 	if err == nil || !strings.Contains(err.Error(), "no kernel") || !strings.Contains(hint.Of(err), "--precision fp32") {
 		t.Errorf("error %v, hint %q", err, hint.Of(err))
 	}
