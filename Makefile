@@ -17,7 +17,7 @@ deps := go run ./tools/deps $(if $(ORT),-ort $(ORT))
 with := $(if $(ORT),ONNXRUNTIME_SHARED_LIBRARY_PATH="$$($(deps) -path)")
 lint := go tool -modfile=tools/lint/go.mod
 
-.PHONY: help deps build quickstart test fuzz bench reference hub xl compare lint fmt generate clean
+.PHONY: help deps build quickstart test fuzz bench reference hub xl compare precision lint fmt generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ xl: deps ## export a 3 GB checkpoint and train a step of T5 XL, and print what t
 
 compare: deps ## train prompts here and with PEFT from the same start and compare them
 	$(with) go run ./tools/compare -python "$$($(MAKE) -s -C tools/reference python)"
+
+precision: deps ## tune prompts in int8 and in float32 and compare them; DATA is the folder with IMDB
+	$(with) go run ./tools/precision $(if $(DATA),-data '$(DATA)') $(if $(WITH),-with '$(WITH)')
 
 lint: deps ## check formatting, imports between packages, and staticcheck
 	@unformatted=$$($(lint) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt: $$unformatted" >&2; exit 1; }

@@ -45,7 +45,10 @@ func Train(spec Spec) (*onnx.Model, error) {
 		wrt = []string{"inputs_embeds"}
 	}
 	if len(wrt) > 0 {
-		if m, err = grad.Reverse(m, loss, wrt); err != nil {
+		if m, err = grad.Reverse(m, loss, wrt); err == nil && spec.Recompute {
+			m, err = grad.Recompute(m, nil)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("exporting graph train%s: %w", spec.source(), err)
 		}
 	}

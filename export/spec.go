@@ -46,6 +46,9 @@ type Spec struct {
 	Precision Precision
 	// Int8 has the weights for [INT8], as models.Model.Int8File returns them.
 	Int8 *models.Checkpoint
+	// Recompute holds the values of one layer at a time for the gradient, and
+	// computes them a second time: see [grad.Recompute].
+	Recompute bool
 	// Standard writes operators of the standard domain alone.
 	Standard bool
 }

@@ -90,7 +90,10 @@ func (m *Model) Int8File(ctx context.Context) (*Checkpoint, error) {
 	return m.int8, nil
 }
 
-// linearWeights picks the matrices that products are made with, in float32.
+// linearWeights picks the matrices that products are made with, in float32. The
+// head is not among them: the gradient in a row of logits is one large number,
+// the label's, and V−1 tiny ones, which a scale for the row would round to 0
+// although they matter together.
 func linearWeights(source *Checkpoint, used []tensor) []tensor {
 	var list []tensor
 	for _, t := range used {

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -202,4 +203,19 @@ func matrix(out, in int, values []float32) tensor {
 	data := make([]byte, 4*len(values))
 	putFloat32(data, values)
 	return tensor{data: data, TensorInfo: TensorInfo{Name: "w", DType: F32, Shape: []int64{int64(out), int64(in)}, Length: int64(len(data))}}
+}
+
+// TestEvict: the bytes are the same after their pages were given back.
+func TestEvict(t *testing.T) {
+	_, c := int8File(t, randomModel(t, nil, 1, F32), t.TempDir())
+	name := c.Names()[0]
+	data, err := c.Bytes(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := append([]byte(nil), data...)
+	c.Evict()
+	if !bytes.Equal(before, data) {
+		t.Error("other bytes after Evict")
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,10 +30,11 @@ const (
 )
 
 // File is one split's file: its name, to which .gz may be added on disk, and
-// its format.
+// its format. Where there is a Tree, that is read if there is no file.
 type File struct {
 	Name string
 	Read Reader
+	Tree *Tree
 }
 
 // LoadOptions says what [Task.Load] reads.
@@ -58,13 +60,12 @@ func (t *Task) Load(ctx context.Context, split Split, opts LoadOptions) ([]Examp
 	if !ok {
 		return nil, fmt.Errorf("task %s has no split %q, want one of %s", t.Name, split, t.splits())
 	}
-	f, name, err := t.open(file, opts.Data)
+	rows, name, err := t.open(file, opts.Data)
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", t.Name, err)
 	}
-	defer f.Close()
 	var examples []Example
-	for record, err := range file.Read(f) {
+	for record, err := range rows {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -96,19 +97,19 @@ func badRow(err error, t *Task, ctx context.Context) error {
 func (t *Task) example(split Split, index int, r Record) (Example, error) {
 	for _, name := range t.Fields {
 		if strings.TrimSpace(r.Fields[name]) == "" {
-			return Example{}, fmt.Errorf("line %d: the %s is empty", r.Line, name)
+			return Example{}, fmt.Errorf("%s: the %s is empty", r.place(), name)
 		}
 	}
 	label := -1
 	if value, ok := r.Fields[t.LabelField]; ok {
 		if label = slices.Index(t.LabelValues, value); label < 0 {
-			return Example{}, fmt.Errorf("line %d: the %s is %.40q, want %s",
-				r.Line, t.LabelField, value, strings.Join(t.LabelValues, " or "))
+			return Example{}, fmt.Errorf("%s: the %s is %.40q, want %s",
+				r.place(), t.LabelField, value, strings.Join(t.LabelValues, " or "))
 		}
 	}
 	input, err := t.Cast(r.Fields)
 	if err != nil {
-		return Example{}, fmt.Errorf("line %d: %w", r.Line, err)
+		return Example{}, fmt.Errorf("%s: %w", r.place(), err)
 	}
 	return Example{
 		ID:     fmt.Sprintf("%s:%d", split, index),
@@ -131,16 +132,15 @@ func (t *Task) splits() string {
 }
 
 // open finds a file of the task in the data folder, or among what travels
-// with the project, and returns it unpacked with its name for messages.
-func (t *Task) open(file File, data string) (io.ReadCloser, string, error) {
+// with the project, and returns its rows and its name for messages.
+func (t *Task) open(file File, data string) (iter.Seq2[Record, error], string, error) {
 	if data == "" {
-		name := path.Join("data", t.Name, file.Name+".gz")
-		f, err := openFile(travelling, name)
+		rows, err := file.rows(travelling, path.Join("data", t.Name, file.Name+".gz"))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, "", hint.Wrap(
 				fmt.Errorf("%s does not travel with the project", file.Name), "%s", t.layout("DIR", file))
 		}
-		return f, path.Join("embedded", t.Name, file.Name), err
+		return rows, path.Join("embedded", t.Name, file.Name), err
 	}
 	if info, err := os.Stat(data); err != nil {
 		return nil, "", hint.Wrap(fmt.Errorf("opening the data folder: %w", err), "%s", t.layout("DIR", file))
@@ -151,9 +151,15 @@ func (t *Task) open(file File, data string) (io.ReadCloser, string, error) {
 	for _, folder := range t.Folders {
 		for _, ending := range []string{"", ".gz"} {
 			name := path.Join(folder, file.Name+ending)
-			f, err := openFile(os.DirFS(data), name)
+			rows, err := file.rows(os.DirFS(data), name)
 			if !errors.Is(err, fs.ErrNotExist) {
-				return f, filepath.Join(data, filepath.FromSlash(name)), err
+				return rows, filepath.Join(data, filepath.FromSlash(name)), err
+			}
+		}
+		if file.Tree != nil {
+			tree := filepath.Join(data, filepath.FromSlash(folder), file.Tree.Folder)
+			if fsys := os.DirFS(tree); file.Tree.is(fsys) {
+				return file.Tree.rows(fsys, t), tree, nil
 			}
 		}
 	}
@@ -162,10 +168,46 @@ func (t *Task) open(file File, data string) (io.ReadCloser, string, error) {
 		"%s", t.layout(data, file))
 }
 
+// rows opens a file and returns its rows, at whose end it is closed.
+func (file File) rows(fsys fs.FS, name string) (iter.Seq2[Record, error], error) {
+	f, err := openFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(Record, error) bool) {
+		defer f.Close()
+		file.Read(f)(yield)
+	}, nil
+}
+
+// Travels tells whether a part of the task's data comes with the project, so
+// that it can be loaded without a data folder.
+func (t *Task) Travels() bool {
+	_, err := fs.Stat(travelling, path.Join("data", t.Name))
+	return err == nil
+}
+
+// Wanted lists where the task's files go below a data folder, for people: the
+// first of the places that are looked at, splits in order, no file twice.
+func (t *Task) Wanted() []string {
+	var names []string
+	for _, s := range []Split{Train, Validation, Test} {
+		name := path.Join(t.Folders[0], t.Files[s].Name)
+		if _, ok := t.Files[s]; ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // layout is the advice for a file that is not there.
 func (t *Task) layout(data string, file File) string {
-	return fmt.Sprintf("get it from %s, and put it at %s for --data %s; without --data, the part that travels with softprompt is read",
+	advice := fmt.Sprintf("get it from %s, and put it at %s for --data %s",
 		t.Source, filepath.Join(data, t.Folders[0], file.Name), data)
+	if t.Travels() {
+		advice += "; without --data, the part that travels with softprompt is read"
+	}
+	return advice
 }
 
 // openFile opens a plain file and unpacks it where its name ends in .gz.

@@ -1,24 +1,25 @@
 package tasks
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
-	"unicode/utf8"
 )
-
-// maxLine bounds a line of a text file. The longest in a published set has a
-// few kilobytes, so what is longer is no such file.
-const maxLine = 1 << 20
 
 // Record is one row as a file holds it.
 type Record struct {
+	File   string            // its own file, where each row has one; else ""
 	Line   int               // where the row begins, from 1
 	Fields map[string]string // column name to text, valid UTF-8
+}
+
+// place says where the row is, for messages.
+func (r Record) place() string {
+	if r.File != "" {
+		return r.File
+	}
+	return fmt.Sprintf("line %d", r.Line)
 }
 
 // Reader reads the rows of one file format in order. It stops at the first
@@ -38,7 +39,7 @@ func TSV(columns ...string) Reader {
 			fail := func(line int, format string, args ...any) {
 				yield(Record{}, fmt.Errorf("line %d: %w", line, fmt.Errorf(format, args...)))
 			}
-			blank, rows := 0, 0 // line number of the last blank line; rows so far
+			rows := 0
 			for line, err := range lines(r) {
 				n := line.number
 				switch {
@@ -51,21 +52,11 @@ func TSV(columns ...string) Reader {
 						return
 					}
 					continue
-				case line.text == "":
-					blank = n
-					continue
-				case blank != 0:
-					fail(blank, "a blank line between the rows")
-					return
 				}
 				cells := strings.Split(line.text, "\t")
 				if len(cells) != len(columns) {
-					cut := ""
-					if !line.complete {
-						cut = "; the file ends here without a line end, so it looks cut short"
-					}
 					fail(n, "%d columns, want %d split by tabs (%s)%s",
-						len(cells), len(columns), strings.Join(columns, ", "), cut)
+						len(cells), len(columns), strings.Join(columns, ", "), line.cut())
 					return
 				}
 				fields := make(map[string]string, len(columns))
@@ -73,70 +64,13 @@ func TSV(columns ...string) Reader {
 					fields[name] = cells[i]
 				}
 				rows++
-				if !yield(Record{n, fields}, nil) {
+				if !yield(Record{Line: n, Fields: fields}, nil) {
 					return
 				}
 			}
 			if rows == 0 {
-				fail(1, "the file has no rows")
+				yield(Record{}, errNoRows)
 			}
-		}
-	}
-}
-
-// textLine is one line without its end.
-type textLine struct {
-	number   int
-	text     string // valid UTF-8 without NUL
-	complete bool   // a line end followed
-}
-
-// lines yields the lines of a text file, the byte order mark and the line
-// ends taken off. After an error it stops.
-func lines(r io.Reader) iter.Seq2[textLine, error] {
-	return func(yield func(textLine, error) bool) {
-		in := bufio.NewReaderSize(r, 64<<10)
-		for n := 1; ; n++ {
-			raw, err := readLine(in)
-			if err != nil && err != io.EOF {
-				yield(textLine{number: n}, err)
-				return
-			}
-			if err == io.EOF && len(raw) == 0 {
-				return
-			}
-			if n == 1 {
-				raw = bytes.TrimPrefix(raw, []byte("\uFEFF"))
-			}
-			text, complete := bytes.CutSuffix(raw, []byte("\n"))
-			text = bytes.TrimSuffix(text, []byte("\r"))
-			line := textLine{n, string(text), complete}
-			switch {
-			case !utf8.ValidString(line.text):
-				yield(line, errors.New("not valid UTF-8"))
-				return
-			case strings.Contains(line.text, "\x00"):
-				yield(line, errors.New("a NUL byte in the text"))
-				return
-			}
-			if !yield(line, nil) || err == io.EOF {
-				return
-			}
-		}
-	}
-}
-
-// readLine reads up to and with the next \n, but never more than maxLine.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > maxLine {
-			return nil, fmt.Errorf("longer than %d bytes, so no row of text", maxLine)
-		}
-		if err != bufio.ErrBufferFull {
-			return line, err
 		}
 	}
 }

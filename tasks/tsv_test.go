@@ -18,23 +18,24 @@ import (
 	"softprompt/onnx/hint"
 )
 
-// loadFile loads a file as SST-2's development split.
-func loadFile(t testing.TB, path string) ([]Example, error) {
+// loadFile loads a file as a task's validation split.
+func loadFile(t testing.TB, task, path string) ([]Example, error) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "dev.tsv"), text, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, lookup(t, task).Files[Validation].Name), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return lookup(t, "sst2").Load(context.Background(), Validation, LoadOptions{Data: dir})
+	return lookup(t, task).Load(context.Background(), Validation, LoadOptions{Data: dir})
 }
 
-func files(t testing.TB, folder string) []string {
+// files lists what lies in a folder of testdata under an ending.
+func files(t testing.TB, folder, ending string) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join("testdata", folder, "*.tsv"))
+	paths, err := filepath.Glob(filepath.Join("testdata", folder, "*"+ending))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no files in testdata/%s: %v", folder, err)
 	}
@@ -46,13 +47,13 @@ func TestGoodFiles(t *testing.T) {
 		{ID: "validation:0", Index: 0, Input: "sentence: a fine film ", Label: 1, Target: "positive"},
 		{ID: "validation:1", Index: 1, Input: "sentence: a dull film ", Label: 0, Target: "negative"},
 	}
-	for _, path := range files(t, "good") {
+	for _, path := range files(t, "good", ".tsv") {
 		want := plain
 		if filepath.Base(path) == "quotes_are_text.tsv" {
 			want = append([]Example{}, plain...)
 			want[0].Input, want[1].Input = `sentence: "a fine film `, `sentence: a "dull" film `
 		}
-		got, err := loadFile(t, path)
+		got, err := loadFile(t, "sst2", path)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -90,7 +91,7 @@ var hostile = map[string]string{
 // Every hostile file is one error that names the file, the line and what was
 // wanted, and no file is without its message here.
 func TestHostileFiles(t *testing.T) {
-	paths := files(t, "hostile")
+	paths := files(t, "hostile", ".tsv")
 	if len(paths) != len(hostile) {
 		t.Errorf("%d files, %d messages", len(paths), len(hostile))
 	}
@@ -101,7 +102,7 @@ func TestHostileFiles(t *testing.T) {
 			if !ok {
 				t.Fatal("no message is given for this file")
 			}
-			examples, err := loadFile(t, path)
+			examples, err := loadFile(t, "sst2", path)
 			if err == nil || examples != nil {
 				t.Fatalf("%d examples, error %v", len(examples), err)
 			}
@@ -190,7 +191,7 @@ func TestTSVRoundTrip(t *testing.T) {
 
 func FuzzTSV(f *testing.F) {
 	for _, folder := range []string{"good", "hostile"} {
-		for _, path := range files(f, folder) {
+		for _, path := range files(f, folder, ".tsv") {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				f.Fatal(err)

@@ -127,6 +127,7 @@ func trainOneStep(ctx context.Context, rt *ort.Runtime, device string, threads i
 	s := tune.Defaults(task)
 	s.Data, s.Device, s.Threads = dir, device, threads
 	s.Length, s.Steps, s.Batch, s.HeldOut, s.EvalEvery, s.LogEvery, s.Window = 4, 1, 2, 2, 1, 1, 1
+	s.MicroBatch, s.Workers = 1, 2
 	began := time.Now()
 	_, err = tune.Train(ctx, rt, s, tune.Options{Out: filepath.Join(dir, "run"), Report: func(e tune.Event) {
 		if !e.Evaluated {

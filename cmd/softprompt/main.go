@@ -35,6 +35,7 @@ type cli struct {
 	Grad     gradCmd     `cmd:"" help:"Derive the gradient graph of any ONNX model."`
 	Tasks    tasksCmd    `cmd:"" help:"List the tasks, or show one."`
 	Models   modelsCmd   `cmd:"" help:"List the models at hand, or show one."`
+	Bench    benchCmd    `cmd:"" help:"Measure what a training step takes, and what a reduced precision costs."`
 	Doctor   doctorCmd   `cmd:"" help:"Check what softprompt needs, and train one step as proof."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -165,6 +165,8 @@ train_rows: 64
 held_out: 16
 eval_every: 2
 log_every: 2
+micro_batch: 8
+workers: 1
 threads: 1
 `, data)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 
+	"softprompt/export"
 	"softprompt/onnx/ort"
 	"softprompt/prompt/tune"
 )
@@ -20,6 +22,7 @@ type promptFlags struct {
 	Task       string `placeholder:"T" help:"A task in place of the one that the prompt was tuned for."`
 	Template   string `placeholder:"TEXT" help:"Another template."`
 	Verbalizer string `placeholder:"WORDS" help:"Other label words, as \"negative=terrible;positive=great\"."`
+	Precision  string `placeholder:"P" help:"Numbers that products are computed in: fp32, int8, fp16 or bf16. (fp32)"`
 	machineFlags
 }
 
@@ -32,12 +35,16 @@ func (f promptFlags) open(ctx context.Context, ui *tui) (*tune.Predictor, error)
 	if f.Threads < 0 {
 		return nil, usagef("--threads is %d, want 0 or more", f.Threads)
 	}
+	precision, err := export.ParsePrecision(f.Precision)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--precision: %w", err)}
+	}
 	rt, err := ort.Open(ort.Options{Log: ui.log})
 	if err != nil {
 		return nil, err
 	}
 	return tune.NewPredictor(ctx, rt, f.Dir, tune.PredictOptions{
 		Model: f.Model, Task: f.Task, Template: f.Template, Verbalizer: f.Verbalizer,
-		Device: device, Threads: f.Threads, Open: ui.opening(),
+		Device: device, Threads: f.Threads, Precision: precision, Open: ui.opening(),
 	})
 }

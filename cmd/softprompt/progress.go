@@ -98,7 +98,9 @@ func (s *status) String() string {
 		parts = append(parts, fmt.Sprintf("loss %.3f", s.loss))
 	}
 	e := s.last
-	parts = append(parts, fmt.Sprintf("held-out %.1f", e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
+	if e.BestStep >= 0 { // there was a score
+		parts = append(parts, fmt.Sprintf("held-out %.1f", e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
+	}
 	if e.Rate > 0 {
 		parts = append(parts, fmt.Sprintf("%.0f rows/s", e.Rate), about(e.Left.Round(time.Second))+" left")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"softprompt/export"
 	"softprompt/onnx/hint"
 	"softprompt/prompt"
 	"softprompt/prompt/tune"
@@ -32,7 +33,8 @@ type settingFlags struct {
 
 	Steps        *int     `group:"Training" placeholder:"N" help:"Updates to make."`
 	Batch        *int     `group:"Training" placeholder:"N" help:"Rows of an update."`
-	MicroBatch   *int     `group:"Training" placeholder:"N" help:"Rows that go through the model at once; fewer take less memory."`
+	MicroBatch   *int     `group:"Training" placeholder:"N" help:"Rows of a pass; their gradients add up to the update's. 0 finds the fastest."`
+	Workers      *int     `group:"Training" placeholder:"N" help:"Passes at once, which share the threads. 0 finds the fastest."`
 	Optimizer    *string  `group:"Training" help:"adafactor or adamw."`
 	LearningRate *float64 `group:"Training" placeholder:"R" help:"Learning rate."`
 	Schedule     *string  `group:"Training" help:"Share of the rate at each step: constant, warmup=500, linear=1000, cosine=1000, rsqrt=1000, or a warm-up and one of these."`
@@ -52,7 +54,10 @@ type settingFlags struct {
 	Seed      *uint64 `group:"Training" placeholder:"N" help:"Seed of all that is random."`
 
 	Device  *string `group:"Machine" help:"cpu, cuda, cuda:1, or the library of an execution provider."`
-	Threads *int    `group:"Machine" placeholder:"N" help:"Threads of an operator, 0 for one a core."`
+	Threads *int    `group:"Machine" placeholder:"N" help:"Threads of all workers together, 0 for one a core."`
+
+	Precision *export.Precision `group:"Machine" placeholder:"P" help:"Numbers that products are computed in while training: fp32, int8, fp16 or bf16."`
+	Memory    *string           `group:"Machine" placeholder:"HOW" help:"speed, or least: a row at a time, and what the backward pass needs computed anew."`
 }
 
 // origin says where the value of a setting came from: "flag", "default", or
@@ -138,8 +143,8 @@ func showDefaults(k *kong.Kong) error {
 		inits = append(inits, f.Form)
 	}
 	defaults := reflect.ValueOf(tune.Defaults(&tasks.Task{}))
-	for _, command := range k.Model.Children {
-		if command.Name != "train" {
+	for _, command := range k.Model.Leaves(false) {
+		if _, has := command.Target.Type().FieldByName("settingFlags"); !has {
 			continue
 		}
 		for _, flag := range command.Flags {
@@ -148,6 +153,9 @@ func showDefaults(k *kong.Kong) error {
 				v := defaults.FieldByName(s.name)
 				if flag.Name != dashed(s.key) || v.IsZero() || s.key == "init" {
 					continue
+				}
+				if s.key == "precision" && command.Name == "precision" {
+					continue // bench precision is for others than that of training
 				}
 				flag.Help = fmt.Sprintf("%s (%v)", flag.Help, v)
 			}

@@ -248,3 +248,21 @@ func TestEveryCommandHelps(t *testing.T) {
 		t.Errorf("%d commands", commands)
 	}
 }
+
+// TestPasses says how a batch goes through the model, of old runs too.
+func TestPasses(t *testing.T) {
+	for want, c := range map[string]struct {
+		s       tune.Settings
+		threads int
+	}{
+		"micro-batches of 4 rows, 2 workers of 1 thread, fp32":   {tune.Settings{Batch: 32, MicroBatch: 4, Workers: 2, Precision: "fp32"}, 2},
+		"micro-batches of 1 row, 1 worker of 8 threads, int8":    {tune.Settings{Batch: 32, MicroBatch: 1, Workers: 1, Precision: "int8"}, 8},
+		"micro-batches of 16 rows, 3 workers of 2 threads, bf16": {tune.Settings{Batch: 16, MicroBatch: 32, Workers: 3, Precision: "bf16"}, 7},
+		"micro-batches of 32 rows, 1 worker of 1 thread, fp32":   {tune.Settings{Batch: 32, MicroBatch: 32}, 1},
+		"micro-batches of 2 rows, 4 workers of 1 thread, fp16":   {tune.Settings{Batch: 8, MicroBatch: 2, Workers: 4, Precision: "fp16"}, 2},
+	} {
+		if got := passes(c.s, c.threads); got != want {
+			t.Errorf("%+v: %q, want %q", c.s, got, want)
+		}
+	}
+}

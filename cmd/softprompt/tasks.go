@@ -25,18 +25,29 @@ func (tasksListCmd) Run(ui *tui) error {
 		Description string   `json:"description"`
 		Labels      []string `json:"labels"`
 		Source      string   `json:"source"`
+		Travels     bool     `json:"travels"` // a part of it comes with softprompt
+		Files       []string `json:"files"`   // where they go below --data
 	}
 	var list []entry
 	rows := []string{}
 	for _, t := range tasks.All() {
-		list = append(list, entry{t.Name, t.Description, t.Labels, t.Source})
-		rows = append(rows, cells(t.Name, t.Description))
+		list = append(list, entry{t.Name, t.Description, t.Labels, t.Source, t.Travels(), t.Wanted()})
+		rows = append(rows, cells(t.Name, t.Description, whereData(t)))
 	}
 	if ui.json {
 		return ui.emit(list)
 	}
 	ui.table(rows...)
 	return nil
+}
+
+// whereData says what --data has to hold, and whether it can be left out.
+func whereData(t *tasks.Task) string {
+	wanted := "--data DIR with " + strings.Join(t.Wanted(), ", ")
+	if t.Travels() {
+		return "a part travels; " + wanted + " for all"
+	}
+	return wanted
 }
 
 type tasksShowCmd struct {
@@ -51,7 +62,8 @@ type tasksShowCmd struct {
 func (tasksShowCmd) Help() string {
 	return `
     softprompt tasks show sst2
-    softprompt tasks show sst2 --split validation --data ./glue --model ./my-t5`
+    softprompt tasks show sst2 --split validation --data ./glue --model ./my-t5
+    softprompt tasks show imdb --data ./data`
 }
 
 // shown is the JSON form of a task.
@@ -149,6 +161,7 @@ func (ui *tui) showTask(t *tasks.Task, s shown) {
 		cells(string(s.Split), count(int64(s.Examples))+" rows: "+strings.Join(labels, ", ")),
 		cells("tokens ("+s.Tokens.Model+")", fmt.Sprintf("%.1f on average, 95 %% within %d, %d at most; %d rows are over %d and would be cut",
 			s.Tokens.Mean, s.Tokens.P95, s.Tokens.Max, s.Tokens.Cut, s.Tokens.Limit)),
+		cells("data", whereData(t)),
 		cells("source", t.Source),
 	)
 	for _, e := range s.First {

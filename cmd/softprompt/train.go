@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"softprompt/export"
 	"softprompt/onnx/ort"
 	"softprompt/prompt/tune"
 )
@@ -55,7 +56,7 @@ func (c *trainCmd) Run(ctx context.Context, ui *tui) error {
 	}
 	switch {
 	case c.PrintConfig:
-		return ui.showSettings(s, from)
+		return c.printConfig(ctx, ui, s, from)
 	case c.DryRun:
 		return c.plan(ctx, ui, s)
 	case c.Out == "":
@@ -78,8 +79,9 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 	}
 	ui.note("tuning %d vectors for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
 		s.Length, s.Model, s.Task, s.Steps, s.Device, threads, rt.Version())
+	planned := func(s tune.Settings) { ui.note("%s", passes(s, threads)) }
 	report, done := ui.progress()
-	result, err := run(rt, tune.Options{Out: dir, Report: report, Log: ui.log, Open: ui.opening(), Version: programVersion()})
+	result, err := run(rt, tune.Options{Out: dir, Report: report, Planned: planned, Log: ui.log, Open: ui.opening(), Version: programVersion()})
 	done()
 	if err != nil {
 		return resumable(err, dir)
@@ -98,6 +100,24 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 	}
 	ui.showResult(result, dir)
 	return nil
+}
+
+// passes says how a batch goes through the model.
+func passes(s tune.Settings, threads int) string {
+	workers, precision := max(1, s.Workers), s.Precision
+	if precision == "" { // of a run that knew no other
+		precision = export.FP32
+	}
+	return fmt.Sprintf("micro-batches of %s, %s of %s, %s", plural(min(s.MicroBatch, s.Batch), "row"),
+		plural(workers, "worker"), plural(max(1, threads/workers), "thread"), precision)
+}
+
+// plural puts a number before a noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // advise says what to try after a run whose prompt is of no use.
@@ -133,6 +153,33 @@ func (ui *tui) showResult(r *tune.Result, dir string) {
 		cells("curve", filepath.Join(dir, tune.CurveFile)),
 	)
 	ui.printf("\nnext\n  softprompt eval %[1]s\n  softprompt predict %[1]s \"a text of your own\"\n  softprompt inspect %[1]s\n", shellWord(dir))
+}
+
+// printConfig prints the settings, with what is known already of those that
+// the trainer finds. Nothing is downloaded for it: what cannot be had is left
+// at 0.
+func (c *trainCmd) printConfig(ctx context.Context, ui *tui, s tune.Settings, from map[string]origin) error {
+	opening := ui.opening()
+	if opening.Hub != nil {
+		opening.Hub.Offline = true
+	}
+	rt, err := ort.Open(ort.Options{Log: ui.log})
+	if err == nil {
+		var filled tune.Settings
+		var known origin
+		if filled, known, err = tune.Foresee(ctx, rt, s, tune.Options{Log: ui.log, Open: opening}); err == nil && known != "" {
+			for key, was := range map[string]int{"micro_batch": s.MicroBatch, "workers": s.Workers} {
+				if was == 0 {
+					from[key] = known
+				}
+			}
+			s = filled
+		}
+	}
+	if err != nil {
+		ui.log.Debug("it is not known how a batch would go through the model", "error", err)
+	}
+	return ui.showSettings(s, from)
 }
 
 // showSettings prints settings as YAML that --config takes, with the origin of

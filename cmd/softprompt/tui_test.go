@@ -89,11 +89,13 @@ func TestProgress(t *testing.T) {
 	var out bytes.Buffer
 	ui := newTUI(nil, io.Discard, &out)
 	report, done := ui.progress()
-	report(tune.Event{Steps: 20, Score: 60, Best: 60, Evaluated: true, Loss: 9})
+	report(tune.Event{Step: 2, Steps: 20, Loss: 3, BestStep: -1, Rate: 100, Left: 4 * time.Second})
+	report(tune.Event{Step: 5, Steps: 20, Score: 60, Best: 60, Evaluated: true, Loss: 9})
 	report(tune.Event{Step: 10, Steps: 20, Loss: 2.5, Score: 60, Best: 60, Rate: 100, Left: 3 * time.Second})
 	report(tune.Event{Step: 20, Steps: 20, Loss: 9, Score: 70, Best: 70, BestStep: 20, Rate: 100, Evaluated: true})
 	done()
-	want := `softprompt: step 0/20  held-out 60.0  best 60.0 at 0
+	want := `softprompt: step 2/20  loss 3.000  100 rows/s  4.0s left
+softprompt: step 5/20  loss 3.000  held-out 60.0  best 60.0 at 0
 softprompt: step 20/20  loss 2.500  held-out 70.0  best 70.0 at 20  100 rows/s  0s left
 softprompt: comparing on the validation rows: no prompt, the prompt before tuning and after
 `

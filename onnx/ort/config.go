@@ -68,6 +68,9 @@ type Config struct {
 	// token, at the price of a private copy of all weights. Quantised kernels
 	// need it.
 	Prepack bool
+	// PrepackIntegers does so for quantised weights alone; float32 ones in
+	// external data stay in their file.
+	PrepackIntegers bool
 	// Arena keeps freed memory for the next run: 5 to 10 % faster, more memory.
 	Arena bool
 	// MemPattern plans memory once for each set of input shapes; of use when
@@ -152,7 +155,7 @@ func addEntries(o *ort.SessionOptions, entries map[string]string) error {
 // entries returns the session options that are pairs of strings.
 func (cfg Config) entries() (map[string]string, error) {
 	e := map[string]string{
-		"session.disable_prepacking":      bit(!cfg.Prepack),
+		"session.disable_prepacking":      bit(!cfg.Prepack && !cfg.PrepackIntegers),
 		"session.set_denormal_as_zero":    bit(cfg.DenormalAsZero),
 		"session.intra_op.allow_spinning": bit(!cfg.NoSpin),
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -23,6 +24,9 @@ import (
 // there until the session is closed.
 func (rt *Runtime) Load(ctx context.Context, m *onnx.Model, cfg Config) (*Session, error) {
 	light, lent := lend(m)
+	if cfg.PrepackIntegers && !cfg.Prepack {
+		light.Graph.Inputs = append(slices.Clip(light.Graph.Inputs), replaceable(light)...)
+	}
 	data, err := light.Marshal()
 	if err != nil {
 		return nil, err
@@ -35,6 +39,9 @@ func (rt *Runtime) Load(ctx context.Context, m *onnx.Model, cfg Config) (*Sessio
 // runtime may want to look into while it simplifies the graph.
 const lentBytes = 1 << 16
 
+// lentFile stands for the file of constants that are lent; there is none.
+const lentFile = "lent"
+
 // lend returns the model with its large constants taken out, and those.
 func lend(m *onnx.Model) (light *onnx.Model, lent []*onnx.Tensor) {
 	c, g := *m, *m.Graph
@@ -42,12 +49,25 @@ func lend(m *onnx.Model) (light *onnx.Model, lent []*onnx.Tensor) {
 	for _, t := range m.Graph.Initializers {
 		if t.External == nil && len(t.Data) >= lentBytes {
 			lent = append(lent, t)
-			t = &onnx.Tensor{Name: t.Name, Type: t.Type, Dims: t.Dims, External: &onnx.External{Location: "lent", Length: int64(len(t.Data))}}
+			t = &onnx.Tensor{Name: t.Name, Type: t.Type, Dims: t.Dims, External: &onnx.External{Location: lentFile, Length: int64(len(t.Data))}}
 		}
 		g.Initializers = append(g.Initializers, t)
 	}
 	c.Graph = &g
 	return &c, lent
+}
+
+// replaceable returns the float32 weights in external data as inputs of the
+// graph. An initializer that is an input as well is the input's default value,
+// which a run may replace: the runtime takes it for no constant, and packs
+// constants alone.
+func replaceable(m *onnx.Model) (inputs []onnx.Value) {
+	for _, t := range m.Graph.Initializers {
+		if t.Type == onnx.Float32 && t.External != nil && t.External.Location != lentFile {
+			inputs = append(inputs, onnx.Value{Name: t.Name, Type: t.Type, Shape: onnx.Fixed(t.Dims...)})
+		}
+	}
+	return inputs
 }
 
 // lendTo gives the constants to the options of a session. The pins hold what is

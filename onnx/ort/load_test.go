@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 		if n > 1000 {
 			size = 512
 		}
-		for _, prepack := range []bool{false, true} {
+		for _, cfg := range []ort.Config{{}, {Prepack: true}, {PrepackIntegers: true}} {
 			m, want := mixed(t, size)
 			if n > 1000 { // v above the limit of what is lent
 				m.Graph.Initializers[1].Dims = []int64{40, 512}
@@ -69,12 +69,15 @@ func TestLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := rt.Load(t.Context(), m, ort.Config{Prepack: prepack})
+			s, err := rt.Load(t.Context(), m, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if after, err := m.Marshal(); err != nil || !bytes.Equal(before, after) {
 				t.Errorf("the model was changed: %v", err)
+			}
+			if len(s.Inputs()) != 1 {
+				t.Errorf("inputs %v", s.Inputs())
 			}
 			m = nil
 			runtime.GC() // what was lent is kept by the session alone
@@ -92,7 +95,7 @@ func TestLoad(t *testing.T) {
 			}
 			got := out["y"].Float32s()
 			if !slices.EqualFunc(got[len(got)-int(size):], want(in), func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-4 }) {
-				t.Errorf("size %d, prepack %v: y = %v…", n, prepack, got[:3])
+				t.Errorf("size %d, %+v: y = %v…", n, cfg, got[:3])
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)

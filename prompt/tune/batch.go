@@ -1,7 +1,9 @@
 package tune
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"softprompt/models"
@@ -20,34 +22,76 @@ type Row struct {
 	Cut    bool // the input was longer than allowed
 }
 
-// encodeRows turns examples into rows. A target that does not fit is an error:
+// encoder turns examples into rows.
+type encoder struct {
+	tok      *models.Tokenizer
+	examples []tasks.Example
+	maxInput int
+	rows     []Row // the inputs of some are encoded later
+}
+
+// newEncoder encodes the targets of examples, and says where one does not fit:
 // cutting it would train on another word.
-func encodeRows(tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTarget int) ([]Row, error) {
-	rows := make([]Row, len(examples))
+func newEncoder(tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTarget int) (*encoder, error) {
+	e := &encoder{tok, examples, maxInput, make([]Row, len(examples))}
 	targets := map[string][]int64{}
-	for i, e := range examples {
-		ids, cut, err := tok.EncodeEOS(e.Input, maxInput)
-		if err != nil {
-			return nil, fmt.Errorf("encoding row %s: %w", e.ID, err)
-		}
-		rows[i] = Row{IDs: ids, Label: e.Label, Key: uint64(e.Index), Cut: cut}
-		if e.Target == "" {
+	for i, x := range examples {
+		e.rows[i] = Row{Label: x.Label, Key: uint64(x.Index)}
+		if x.Target == "" {
 			continue
 		}
-		if targets[e.Target] == nil {
-			t, cut, err := tok.EncodeEOS(e.Target, maxTarget)
+		if targets[x.Target] == nil {
+			t, cut, err := tok.EncodeEOS(x.Target, maxTarget)
 			if err != nil {
-				return nil, fmt.Errorf("encoding the target of row %s: %w", e.ID, err)
+				return nil, fmt.Errorf("encoding the target of row %s: %w", x.ID, err)
 			}
 			if cut {
-				return nil, fmt.Errorf("encoding row %s: target %q has more than %d tokens", e.ID, e.Target, maxTarget)
+				return nil, fmt.Errorf("encoding row %s: target %q has more than %d tokens", x.ID, x.Target, maxTarget)
 			}
-			targets[e.Target] = t
+			targets[x.Target] = t
 		}
-		rows[i].Target = targets[e.Target]
+		e.rows[i].Target = targets[x.Target]
 	}
-	return rows, nil
+	return e, nil
 }
+
+// input encodes the input of a row unless that was done.
+func (e *encoder) input(i int) (err error) {
+	r := &e.rows[i]
+	if r.IDs != nil {
+		return nil
+	}
+	if r.IDs, r.Cut, err = e.tok.EncodeEOS(e.examples[i].Input, e.maxInput); err != nil {
+		return fmt.Errorf("encoding row %s: %w", e.examples[i].ID, err)
+	}
+	return nil
+}
+
+// all encodes the inputs of all rows, on all processors.
+func (e *encoder) all(ctx context.Context) ([]Row, error) {
+	parts := (len(e.rows) + encodedAtOnce - 1) / encodedAtOnce
+	err := inParallel(ctx, runtime.GOMAXPROCS(0), parts, func(_ context.Context, _, part int) error {
+		for i := part * encodedAtOnce; i < min(len(e.rows), (part+1)*encodedAtOnce); i++ {
+			if err := e.input(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return e.rows, err
+}
+
+// encodeRows turns examples into rows at once.
+func encodeRows(ctx context.Context, tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTarget int) ([]Row, error) {
+	e, err := newEncoder(tok, examples, maxInput, maxTarget)
+	if err != nil {
+		return nil, err
+	}
+	return e.all(ctx)
+}
+
+// encodedAtOnce inputs are encoded by a worker before it takes the next ones.
+const encodedAtOnce = 256
 
 // sequence gives the training rows of every step: epoch after epoch, each in
 // an order of its own. Within a window of batches rows are sorted by length,
@@ -55,7 +99,10 @@ func encodeRows(tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTa
 // order. It is a pure function of the seed and the step, so a run resumes by
 // its step alone.
 type sequence struct {
-	rows   []Row
+	rows []Row
+	// encode sees to it that the input of a row is encoded; nil where all are.
+	encode func(i int) error
+
 	batch  int
 	window int
 	seed   uint64
@@ -71,25 +118,35 @@ func newSequence(rows []Row, batch, window int, seed uint64) *sequence {
 }
 
 // at returns the rows of a step, which counts from 0.
-func (s *sequence) at(step int) []Row {
+func (s *sequence) at(step int) ([]Row, error) {
 	if w := step / s.window; w != s.loaded {
-		s.load(w)
+		if err := s.load(w); err != nil {
+			return nil, err
+		}
 	}
-	return s.steps[step%s.window]
+	return s.steps[step%s.window], nil
 }
 
-// load makes the batches of a window.
-func (s *sequence) load(w int) {
+// load makes the batches of a window. Only now are their rows encoded: a run
+// of a few steps over a large data set begins at once.
+func (s *sequence) load(w int) error {
 	n := s.batch * s.window
 	rows := make([]Row, n)
 	for i := range rows {
-		rows[i] = s.rows[s.row(w*n+i)]
+		at := s.row(w*n + i)
+		if s.encode != nil {
+			if err := s.encode(at); err != nil {
+				return err
+			}
+		}
+		rows[i] = s.rows[at]
 	}
 	slices.SortStableFunc(rows, func(a, b Row) int { return len(a.IDs) - len(b.IDs) })
 	s.loaded, s.steps = w, make([][]Row, s.window)
 	for i, j := range tasks.Permutation(s.window, s.seed+1, w) {
 		s.steps[i] = rows[j*s.batch : (j+1)*s.batch]
 	}
+	return nil
 }
 
 // row returns the index of the i-th row of the endless sequence.

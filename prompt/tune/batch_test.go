@@ -1,7 +1,11 @@
 package tune
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -32,7 +36,7 @@ func TestSequence(t *testing.T) {
 		steps := window * (1 + n/batch)
 		count := map[uint64]int{}
 		for i := range steps {
-			b := s.at(i)
+			b := stepRows(t, s, i)
 			if len(b) != batch {
 				t.Fatalf("step %d has %d rows", i, len(b))
 			}
@@ -45,14 +49,14 @@ func TestSequence(t *testing.T) {
 				t.Fatalf("row %d came %d times in %d rows of %d", k, c, steps*batch, n)
 			}
 		}
-		at := rapid.IntRange(0, steps-1).Draw(t, "step")
-		again := newSequence(rows, batch, window, seed).at(at)
-		if !slices.EqualFunc(again, s.at(at), func(a, b Row) bool { return a.Key == b.Key }) {
-			t.Fatalf("step %d differs when it is asked for first", at)
+		step := rapid.IntRange(0, steps-1).Draw(t, "step")
+		again := stepRows(t, newSequence(rows, batch, window, seed), step)
+		if !slices.EqualFunc(again, stepRows(t, s, step), func(a, b Row) bool { return a.Key == b.Key }) {
+			t.Fatalf("step %d differs when it is asked for first", step)
 		}
 		var spans [][2]int
 		for i := range window {
-			b := s.at(i)
+			b := stepRows(t, s, i)
 			spans = append(spans, [2]int{len(b[0].IDs), len(b[batch-1].IDs)})
 			if !slices.IsSortedFunc(b, func(a, b Row) int { return len(a.IDs) - len(b.IDs) }) {
 				t.Fatalf("the rows of batch %d are not sorted by length", i)
@@ -161,10 +165,10 @@ func TestEncodeRowsRefusesALongTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	examples[1].Target = "a target that is certainly longer than four tokens"
-	if _, err := encodeRows(f.Tokenizer, examples, 24, 4); err == nil {
+	if _, err := encodeRows(t.Context(), f.Tokenizer, examples, 24, 4); err == nil {
 		t.Error("a target was cut")
 	}
-	rows, err := encodeRows(f.Tokenizer, examples[:1], 3, 8)
+	rows, err := encodeRows(t.Context(), f.Tokenizer, examples[:1], 3, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,10 +183,81 @@ func TestBatchesAreThoseOfARun(t *testing.T) {
 		rows := numbered(rapid.IntRange(1, 40).Draw(t, "rows"))
 		batch, window := rapid.IntRange(1, 9).Draw(t, "batch"), rapid.IntRange(1, 5).Draw(t, "window")
 		s := newSequence(rows, batch, window, 3)
-		for i, got := range Batches(rows, batch, window, 2*window+1, 3) {
-			if !slices.EqualFunc(got, s.at(i), func(a, b Row) bool { return a.Key == b.Key }) {
+		batches, err := Batches(rows, batch, window, 2*window+1, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range batches {
+			want, err := s.at(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.EqualFunc(got, want, func(a, b Row) bool { return a.Key == b.Key }) {
 				t.Fatalf("batch %d differs from the rows of step %d", i, i)
 			}
 		}
 	})
+}
+
+// TestSequenceEncodes the rows of a window when it comes to them, and no
+// others; what cannot be encoded is told then.
+func TestSequenceEncodes(t *testing.T) {
+	rows := numbered(40)
+	s := newSequence(rows, 4, 2, 1)
+	var asked []int
+	s.encode = func(i int) error {
+		asked = append(asked, i)
+		return nil
+	}
+	for step, want := range []int{8, 8, 16} {
+		for _, r := range stepRows(t, s, step) {
+			if !slices.ContainsFunc(asked, func(i int) bool { return rows[i].Key == r.Key }) {
+				t.Errorf("step %d has row %d, which was not encoded", step, r.Key)
+			}
+		}
+		if len(asked) != want {
+			t.Errorf("%d rows were encoded up to step %d, want %d", len(asked), step, want)
+		}
+	}
+	s.encode = func(int) error { return errors.New("no words") }
+	if _, err := s.at(4); err == nil || err.Error() != "no words" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestEncoder encodes an input once, alone or with all others.
+func TestEncoder(t *testing.T) {
+	f := freezeTiny(t, FreezeOptions{})
+	var examples []tasks.Example
+	for i := range 3 * encodedAtOnce {
+		examples = append(examples, tasks.Example{ID: fmt.Sprint(i), Index: i, Input: strings.Repeat("good ", 1+i%9), Target: "great"})
+	}
+	one, err := newEncoder(f.Tokenizer, examples, 6, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.rows[8].IDs != nil || one.rows[8].Target == nil {
+		t.Errorf("at first row 8 is %+v", one.rows[8])
+	}
+	if err := one.input(8); err != nil || len(one.rows[8].IDs) != 6 || !one.rows[8].Cut {
+		t.Errorf("row 8 is %+v, %v", one.rows[8], err)
+	}
+	first := &one.rows[8].IDs[0]
+	rows, err := one.all(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &rows[8].IDs[0] != first {
+		t.Error("row 8 was encoded twice")
+	}
+	for i, r := range rows {
+		if want := min(6, len(rows[i%9].IDs)); len(r.IDs) != want || r.Key != uint64(i) {
+			t.Fatalf("row %d is %+v", i, r)
+		}
+	}
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := encodeRows(stopped, f.Tokenizer, examples, 6, 8); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
 }

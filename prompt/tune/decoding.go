@@ -19,12 +19,12 @@ type decoding struct {
 }
 
 // newDecoding runs the encoder over the rows and starts with an empty cache.
-func (f *Frozen) newDecoding(ctx context.Context, bank *Bank, rows []Row) (*decoding, error) {
-	encode, err := f.session(ctx, encodeGraph)
+func (f *Frozen) newDecoding(ctx context.Context, bank *Bank, rows []Row, workers int) (*decoding, error) {
+	encode, err := f.session(ctx, encodeGraph, workers)
 	if err != nil {
 		return nil, err
 	}
-	decode, err := f.session(ctx, decodeGraph)
+	decode, err := f.session(ctx, decodeGraph, workers)
 	if err != nil {
 		return nil, err
 	}

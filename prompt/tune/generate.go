@@ -31,22 +31,23 @@ func (f *Frozen) Generate(ctx context.Context, bank *Bank, rows []Row, opts Gene
 	}
 	opts.Beams = max(opts.Beams, 1)
 	out := make([]Generation, len(rows))
-	for _, batch := range byLength(rows, max(1, scoreBatch/opts.Beams)) {
+	err := f.eachBatch(ctx, rows, opts.Beams, func(ctx context.Context, workers int, batch []int) error {
 		part := make([]Row, 0, len(batch)*opts.Beams)
 		for _, at := range batch {
 			for range opts.Beams {
 				part = append(part, rows[at])
 			}
 		}
-		found, err := f.generateBatch(ctx, bank, part, opts)
+		found, err := f.generateBatch(ctx, bank, part, workers, opts)
 		if err != nil {
-			return nil, fmt.Errorf("generating: %w", err)
+			return fmt.Errorf("generating: %w", err)
 		}
 		for i, at := range batch {
 			out[at] = found[i]
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // beam is one continuation under way.
@@ -55,9 +56,10 @@ type beam struct {
 	logp float64
 }
 
-// generateBatch decodes rows, of which each run of opts.Beams is one example.
-func (f *Frozen) generateBatch(ctx context.Context, bank *Bank, rows []Row, opts GenerateOptions) ([]Generation, error) {
-	d, err := f.newDecoding(ctx, bank, rows)
+// generateBatch decodes rows, of which each run of opts.Beams is one example,
+// as one of some workers.
+func (f *Frozen) generateBatch(ctx context.Context, bank *Bank, rows []Row, workers int, opts GenerateOptions) ([]Generation, error) {
+	d, err := f.newDecoding(ctx, bank, rows, workers)
 	if err != nil {
 		return nil, err
 	}

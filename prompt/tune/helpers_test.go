@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx/ort"
@@ -71,7 +73,7 @@ func smallRun(t *testing.T) Settings {
 	s := Defaults(task)
 	s.Template, s.Verbalizer = "{sentence}", "negative=terrible;positive=great"
 	s.Data = smallData(t, 48, 12)
-	s.Length, s.Steps, s.Batch, s.MicroBatch, s.HeldOut = 4, 8, 8, 8, 8
+	s.Length, s.Steps, s.Batch, s.MicroBatch, s.Workers, s.HeldOut = 4, 8, 8, 8, 1, 8
 	s.EvalEvery, s.LogEvery, s.Window, s.MaxInput = 3, 2, 2, 24
 	return s
 }
@@ -133,7 +135,17 @@ func someRows(t *testing.T, f *Frozen) []Row {
 	} {
 		examples = append(examples, tasks.Example{ID: fmt.Sprint(i), Index: i, Input: e.text, Target: e.target, Label: i % 2})
 	}
-	rows, err := encodeRows(f.Tokenizer, examples, 64, 8)
+	rows, err := encodeRows(t.Context(), f.Tokenizer, examples, 64, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// stepRows returns the rows of a step.
+func stepRows(t rapid.TB, s *sequence, step int) []Row {
+	t.Helper()
+	rows, err := s.at(step)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package tune
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"softprompt/onnx/ort"
@@ -29,26 +28,35 @@ type Plan struct {
 const planSteps = 3
 
 // NewPlan opens everything that a run would, times a few passes forward and
-// backward and one evaluation's worth of scoring, and changes nothing.
+// backward and one evaluation's worth of scoring, and changes nothing but the
+// cache of what was found fastest.
 func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Plan, error) {
 	u, err := newSetup(ctx, rt, s, opts)
 	if err != nil {
 		return nil, err
 	}
 	defer u.Close()
+	if err := u.plan(ctx); err != nil {
+		return nil, err
+	}
+	s = u.settings
 	bank, err := NewBank(u.frozen.Method, u.start)
 	if err != nil {
 		return nil, err
 	}
 	defer bank.Close()
+	rows, err := u.encoder.all(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p := &Plan{
-		Settings: s, TrainRows: len(u.rows), HeldOut: len(u.held), Validation: len(u.validation),
-		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(u.rows)),
+		Settings: s, TrainRows: len(rows), HeldOut: len(u.held), Validation: len(u.validation),
+		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(rows)),
 		Tuned:  tuned(u.start.Tensors), Frozen: u.model.Config.Parameters(),
 	}
-	for _, r := range u.rows {
+	for _, r := range rows {
 		p.LongestIn = max(p.LongestIn, len(r.IDs))
-		p.MeanIn += float64(len(r.IDs)) / float64(len(u.rows))
+		p.MeanIn += float64(len(r.IDs)) / float64(len(rows))
 		if r.Cut {
 			p.CutRows++
 		}
@@ -71,17 +79,17 @@ func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*P
 
 // timeSteps returns the mean time of a step, its gradient thrown away.
 func (u *setup) timeSteps(ctx context.Context, bank *Bank) (time.Duration, error) {
-	seq := newSequence(u.rows, u.settings.Batch, u.settings.Window, u.settings.Seed)
 	var began time.Time
 	for i := range planSteps + 1 {
 		if i == 1 {
 			began = time.Now()
 		}
-		for part := range slices.Chunk(seq.at(i), u.settings.MicroBatch) {
-			opts := StepOptions{Weight: 1, Judge: u.judge, Dropout: &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}}}
-			if _, err := u.frozen.Step(ctx, bank, part, opts); err != nil {
-				return 0, err
-			}
+		rows, err := u.sequence.at(i)
+		if err != nil {
+			return 0, err
+		}
+		if _, err = u.frozen.Batch(ctx, bank, rows, u.stepOptions(rows, i)); err != nil {
+			return 0, err
 		}
 	}
 	return time.Since(began) / planSteps, nil

@@ -35,7 +35,8 @@ type PredictOptions struct {
 	Verbalizer string
 	Device     ort.Device
 	Threads    int
-	Open       models.Options // how the model is opened
+	Precision  export.Precision // of the products; "" is float32, whatever the prompt was tuned in
+	Open       models.Options   // how the model is opened
 }
 
 // NewPredictor loads a prompt, as prompt.LoadFile finds it, with its model. A
@@ -66,7 +67,7 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 			m.Close()
 		}
 	}()
-	if out.Frozen, err = Freeze(ctx, rt, m, FreezeOptions{Method: p.Method, Device: opts.Device, Threads: opts.Threads}); err != nil {
+	if out.Frozen, err = Freeze(ctx, rt, m, opts.freeze(p.Method)); err != nil {
 		return nil, err
 	}
 	fp, err := m.Fingerprint()
@@ -85,6 +86,18 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 	}
 	out.judge, err = out.NewJudge(task, maxInput, maxTarget)
 	return out, err
+}
+
+// freeze says how the model of a prompt is run: texts in as many batches at
+// once as there are threads.
+func (o PredictOptions) freeze(method string) FreezeOptions {
+	f := FreezeOptions{Method: method, Device: o.Device, Threads: o.Threads, ScorePrecision: o.Precision}
+	if o.Device.Kind == "" || o.Device.Kind == "cpu" {
+		if f.Passes.Workers = o.Threads; o.Threads == 0 {
+			f.Passes.Workers = ort.Threads()
+		}
+	}
+	return f
 }
 
 // ModelOf returns the reference of the model that a prompt in a file or folder
@@ -158,7 +171,7 @@ type Prediction struct {
 }
 
 // rows turns bare texts into rows.
-func (p *Predictor) rows(texts []string) ([]Row, error) {
+func (p *Predictor) rows(ctx context.Context, texts []string) ([]Row, error) {
 	examples := make([]tasks.Example, len(texts))
 	for i, text := range texts {
 		input, err := p.Task.CastText(text)
@@ -167,12 +180,12 @@ func (p *Predictor) rows(texts []string) ([]Row, error) {
 		}
 		examples[i] = tasks.Example{ID: fmt.Sprint("text ", i+1), Index: i, Input: input, Label: -1}
 	}
-	return encodeRows(p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
+	return encodeRows(ctx, p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
 }
 
 // Predict ranks the labels for each text.
 func (p *Predictor) Predict(ctx context.Context, texts []string) ([]Prediction, error) {
-	rows, err := p.rows(texts)
+	rows, err := p.rows(ctx, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +222,7 @@ func softmax(scores []float64) []float64 {
 
 // Write generates text for each input.
 func (p *Predictor) Write(ctx context.Context, texts []string, opts GenerateOptions) ([]string, error) {
-	rows, err := p.rows(texts)
+	rows, err := p.rows(ctx, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +247,7 @@ func (p *Predictor) ScoreSplit(ctx context.Context, split tasks.Split, from task
 	if err != nil {
 		return nil, err
 	}
-	rows, err := encodeRows(p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
+	rows, err := encodeRows(ctx, p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func recoveredApart(ctx context.Context, rt *ort.Runtime, m *export.Model) (floa
 	}
 	var scores [2][]float64
 	for i, spec := range []export.Spec{own, {Config: m.Config, Graphs: graphs}} {
-		f := &Frozen{Model: m, rt: rt, config: ort.Config{Arena: true}, spec: spec, sessions: map[graph]*ort.Session{}}
+		f := &Frozen{Model: m, rt: rt, config: ort.Config{Arena: true}, spec: spec, sessions: map[sessionKey]*ort.Session{}}
 		bank, err := NewBank(nil)
 		if err != nil {
 			return 0, err

@@ -42,9 +42,12 @@ func WriteReplay(ctx context.Context, rt *ort.Runtime, s Settings, path string, 
 	tensors := []models.NamedTensor{{Name: "prompt", DType: models.F32, Shape: []int64{int64(length), int64(width)}, Data: raw}}
 
 	var rows []Row
-	seq := newSequence(u.rows, s.Batch, s.Window, s.Seed)
 	for step := range s.Steps {
-		rows = append(rows, seq.at(step)...)
+		batch, err := u.sequence.at(step)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, batch...)
 	}
 	input := func(r Row) []int64 { return r.IDs }
 	tensors = append(tensors,

@@ -75,6 +75,24 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestRestartPlans completes settings that leave something to the trainer.
+func TestRestartPlans(t *testing.T) {
+	s := smallRun(t)
+	s.Steps, s.MicroBatch, s.Workers, s.Memory = 1, 0, 0, "least"
+	dir := t.TempDir()
+	if err := WriteSettings(filepath.Join(dir, ConfigFile), s); err != nil {
+		t.Fatal(err)
+	}
+	res, err := Resume(context.Background(), orttest.Runtime(t), Options{Out: dir, Open: models.Options{CacheDir: cache()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.MicroBatch, s.Workers = 1, 1
+	if got, err := ReadSettings(dir); err != nil || got != s || res.Settings != s {
+		t.Errorf("settings %+v, %v", got, err)
+	}
+}
+
 // TestRestartKeepsAPrompt does not begin anew over a prompt whose state is
 // lost.
 func TestRestartKeepsAPrompt(t *testing.T) {

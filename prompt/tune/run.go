@@ -22,10 +22,16 @@ import (
 type Options struct {
 	Out    string // the run folder
 	Report func(Event)
-	Log    *slog.Logger
-	Open   models.Options // how the model is opened
+	// Planned is told the settings that the run goes by, with what the trainer
+	// found for those that were left to it.
+	Planned func(Settings)
+	Log     *slog.Logger
+	Open    models.Options // how the model is opened
 	// Version goes into the prompt's file: the program that made it.
 	Version string
+	// Profile is the start of the name of a file that says where the time
+	// went, as in [FreezeOptions].
+	Profile string
 }
 
 // Result is how a run ended.
@@ -61,14 +67,17 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 		return nil, err
 	}
 	defer u.Close()
+	if err := u.plan(ctx); err != nil {
+		return nil, err
+	}
 	// A device that is not there, or too little memory for the weights, shows
 	// before anything is written.
 	for _, g := range []graph{scoreGraph, trainGraph} {
-		if _, err := u.frozen.session(ctx, g); err != nil {
+		if _, err := u.frozen.session(ctx, g, u.frozen.passes.Workers); err != nil {
 			return nil, err
 		}
 	}
-	if err := createFolder(opts.Out, s); err != nil {
+	if err := createFolder(opts.Out, u.settings); err != nil {
 		return nil, err
 	}
 	return u.begin(ctx, opts)
@@ -76,11 +85,16 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 
 // begin runs from the initial prompt.
 func (u *setup) begin(ctx context.Context, opts Options) (*Result, error) {
-	first := progress{
+	return u.run(ctx, u.first(), opts)
+}
+
+// first is the state of a run before its first step.
+func (u *setup) first() *state {
+	p := progress{
 		Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1, Settings: u.settings,
 		Revision: u.meta.Revision, Fingerprint: u.meta.Fingerprint, Tokenizer: u.meta.TokenizerHash,
 	}
-	return u.run(ctx, &state{progress: first, current: u.start.Tensors}, opts)
+	return &state{progress: p, current: u.start.Tensors}
 }
 
 // Resume goes on with the run in a folder, from its last saved state, to the
@@ -127,6 +141,13 @@ func restart(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error
 		return nil, err
 	}
 	defer u.Close()
+	if err := u.plan(ctx); err != nil {
+		return nil, err
+	}
+	// The settings are as complete as those of a run that was not killed.
+	if err := WriteSettings(filepath.Join(opts.Out, ConfigFile), u.settings); err != nil {
+		return nil, err
+	}
 	if err := makeStateFolder(opts.Out); err != nil {
 		return nil, err
 	}
@@ -135,6 +156,9 @@ func restart(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error
 
 // run trains from a state to the end and compares before and after.
 func (u *setup) run(ctx context.Context, st *state, opts Options) (*Result, error) {
+	if opts.Planned != nil {
+		opts.Planned(u.settings)
+	}
 	t, err := u.newTrainer(st, opts)
 	if err != nil {
 		return nil, err
@@ -190,11 +214,9 @@ func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
 	if t.schedule, err = grad.ParseSchedule(u.settings.Schedule); err != nil {
 		return nil, err
 	}
-	t.sequence = newSequence(u.rows, u.settings.Batch, u.settings.Window, u.settings.Seed)
-	if u.settings.Dropout > 0 {
-		t.dropout = &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}}
+	if opts.Out != "" {
+		t.logs, err = openLogs(opts.Out, st.Logs)
 	}
-	t.logs, err = openLogs(opts.Out, st.Logs)
 	return t, err
 }
 

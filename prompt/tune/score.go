@@ -13,24 +13,35 @@ import (
 // Score returns the log-probability of each candidate answer for each row:
 // [row][candidate]. A candidate is a token sequence with EOS last. The encoder
 // reads a row once for all its candidates; rows run in batches of similar
-// length.
+// length, as many at once as there are workers.
 func (f *Frozen) Score(ctx context.Context, bank *Bank, rows []Row, candidates [][]int64) ([][]float64, error) {
-	s, err := f.session(ctx, scoreGraph)
-	if err != nil {
-		return nil, err
-	}
 	out := make([][]float64, len(rows))
-	for _, batch := range byLength(rows, scoreBatch) {
-		if err := f.scoreBatch(ctx, s, bank, rows, batch, candidates, out); err != nil {
-			return nil, err
+	err := f.eachBatch(ctx, rows, 1, func(ctx context.Context, workers int, batch []int) error {
+		s, err := f.session(ctx, scoreGraph, workers)
+		if err != nil {
+			return err
 		}
-	}
-	return out, nil
+		return f.scoreBatch(ctx, s, bank, rows, batch, candidates, out)
+	})
+	return out, err
 }
 
 // scoreBatch rows run at once: enough to keep two cores busy with short text,
 // few enough that long text does not fill the memory.
 const scoreBatch = 32
+
+// eachBatch calls do for the rows of similar length, of which each stands for
+// as many in the model. The longest come first: what is left at the end, when
+// some workers have nothing more to do, is short.
+func (f *Frozen) eachBatch(ctx context.Context, rows []Row, each int, do func(ctx context.Context, workers int, batch []int) error) error {
+	workers := max(1, f.passes.Workers)
+	batches := byLength(rows, max(1, scoreBatch/workers/each))
+	workers = min(workers, len(batches))
+	slices.Reverse(batches)
+	return inParallel(ctx, workers, len(batches), func(ctx context.Context, _, i int) error {
+		return do(ctx, workers, batches[i])
+	})
+}
 
 // byLength returns the indices of the rows in batches of similar length.
 func byLength(rows []Row, size int) [][]int {

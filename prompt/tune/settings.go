@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"softprompt/export"
 	"softprompt/grad"
 	"softprompt/onnx/hint"
 	"softprompt/tasks"
@@ -29,7 +30,8 @@ type Settings struct {
 
 	Steps        int     `yaml:"steps" json:"steps"`
 	Batch        int     `yaml:"batch" json:"batch"`
-	MicroBatch   int     `yaml:"micro_batch" json:"micro_batch"` // rows a pass; gradients of the passes add up
+	MicroBatch   int     `yaml:"micro_batch" json:"micro_batch"` // rows a pass; gradients of the passes add up; 0: the fastest
+	Workers      int     `yaml:"workers" json:"workers"`         // passes at once, which share the threads; 0: the fastest
 	Optimizer    string  `yaml:"optimizer" json:"optimizer"`     // adafactor or adamw
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
 	Schedule     string  `yaml:"schedule" json:"schedule"` // as grad.ParseSchedule reads it
@@ -50,7 +52,17 @@ type Settings struct {
 
 	Device  string `yaml:"device" json:"device"`
 	Threads int    `yaml:"threads" json:"threads"` // 0 for one a core
+	// Precision is that of the products in training; scores are computed in
+	// float32.
+	Precision export.Precision `yaml:"precision" json:"precision"`
+	Memory    string           `yaml:"memory" json:"memory"` // speed or least
 }
+
+// What a run may spend memory on.
+const (
+	memorySpeed = "speed" // whatever makes it faster
+	memoryLeast = "least" // nothing: a row at a time, activations recomputed
+)
 
 // Defaults returns the settings of the paper's code for a task
 // (reference: google-research/prompt-tuning, configs/runs/prompt_finetune.gin
@@ -67,12 +79,12 @@ func Defaults(t *tasks.Task) Settings {
 		Template: string(t.Template), Verbalizer: t.Verbalizer.Format(t.Labels),
 		MaxInput: t.MaxInput, MaxTarget: t.MaxTarget,
 		Method: "prompt-tuning", Length: 100, Init: init,
-		Steps: 1000, Batch: 32, MicroBatch: 32,
+		Steps: 1000, Batch: 32,
 		Optimizer: "adafactor", LearningRate: 0.3, Schedule: "constant",
 		WeightDecay: 1e-5, InitialStep: 1_100_000,
 		Loss: "sum", ZLoss: 1e-4, Dropout: 0.1,
 		HeldOut: 500, EvalEvery: 100, LogEvery: 10, Window: 8,
-		Seed: 1, Device: "cpu",
+		Seed: 1, Device: "cpu", Precision: export.FP32, Memory: memorySpeed,
 	}
 }
 
@@ -85,7 +97,6 @@ func (s Settings) Check() error {
 		{"length", s.Length},
 		{"steps", s.Steps},
 		{"batch", s.Batch},
-		{"micro-batch", s.MicroBatch},
 		{"max-input", s.MaxInput},
 		{"max-target", s.MaxTarget},
 		{"eval-every", s.EvalEvery},
@@ -107,13 +118,23 @@ func (s Settings) Check() error {
 		return fmt.Errorf("--learning-rate is %v, want more than 0", s.LearningRate)
 	case s.Loss != "sum" && s.Loss != "mean" && s.Loss != "labels":
 		return fmt.Errorf("--loss is %q, want sum, mean or labels", s.Loss)
+	case s.MicroBatch < 0 || s.Workers < 0:
+		return errors.New("--micro-batch and --workers cannot be negative; 0 finds the fastest")
+	case s.Memory != memorySpeed && s.Memory != memoryLeast && s.Memory != "":
+		return fmt.Errorf("--memory is %q, want %s or %s", s.Memory, memorySpeed, memoryLeast)
 	case s.Patience < 0 || s.TrainRows < 0 || s.Threads < 0 || s.ZLoss < 0 || s.ClipNorm < 0 || s.InitialStep < 0:
 		return errors.New("--patience, --train-rows, --threads, --z-loss, --clip-norm and --initial-step cannot be negative")
 	case methods[s.Method] == nil:
 		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(methodNames(), ", "))
 	}
+	if _, err := export.ParsePrecision(string(s.Precision)); err != nil {
+		return fmt.Errorf("--precision: %w", err)
+	}
 	if _, err := s.rule(); err != nil {
 		return err
+	}
+	if _, err := export.ParsePrecision(string(s.Precision)); err != nil {
+		return fmt.Errorf("--precision: %w", err)
 	}
 	_, err := grad.ParseSchedule(s.Schedule)
 	return err

@@ -20,10 +20,13 @@ type setup struct {
 	model      *export.Model
 	frozen     *Frozen
 	judge      *Judge
-	rows, held []Row
+	encoder    *encoder // of the rows to train on, encoded as they are needed
+	held       []Row
 	validation []Row
 	meta       prompt.Meta
 	start      *prompt.Prompt // what the run starts from
+	sequence   *sequence
+	kept       keptPasses
 	log        *slog.Logger
 }
 
@@ -39,14 +42,7 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if u.task, err = s.task(); err != nil {
 		return nil, err
 	}
-	device, err := ort.ParseDevice(s.Device)
-	if err != nil {
-		return nil, err
-	}
-	if opts.Open.Log == nil {
-		opts.Open.Log = opts.Log
-	}
-	if u.model, err = export.Open(ctx, s.Model, opts.Open); err != nil {
+	if u.kept, err = keptIn(opts.Open.CacheDir); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -54,10 +50,7 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 			u.Close()
 		}
 	}()
-	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
-		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
-	})
-	if err != nil {
+	if err := u.freeze(ctx, rt, opts, false); err != nil {
 		return nil, err
 	}
 	if u.judge, err = u.frozen.NewJudge(u.task, s.MaxInput, s.MaxTarget); err != nil {
@@ -66,11 +59,35 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if err := u.loadRows(ctx); err != nil {
 		return nil, err
 	}
+	u.sequence = newSequence(u.encoder.rows, s.Batch, s.Window, s.Seed)
+	u.sequence.encode = u.encoder.input
 	if u.meta, err = u.newMeta(opts.Version); err != nil {
 		return nil, err
 	}
 	u.start, err = u.initial()
 	return u, err
+}
+
+// freeze opens the model of the settings.
+func (u *setup) freeze(ctx context.Context, rt *ort.Runtime, opts Options, noTokenizer bool) error {
+	s := u.settings
+	device, err := ort.ParseDevice(s.Device)
+	if err != nil {
+		return err
+	}
+	if opts.Open.Log == nil {
+		opts.Open.Log = opts.Log
+	}
+	if u.model, err = export.Open(ctx, s.Model, opts.Open); err != nil {
+		return err
+	}
+	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
+		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
+		LongTargets: s.MaxTarget > u.model.Config.DKV,
+		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
+		NoTokenizer: noTokenizer, Profile: opts.Profile,
+	})
+	return err
 }
 
 // loadRows reads the task's data: rows to train on, rows held out of them to
@@ -94,15 +111,34 @@ func (u *setup) loadRows(ctx context.Context) error {
 	if s.TrainRows > 0 && s.TrainRows < len(train) {
 		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
 	}
+	if u.encoder, err = newEncoder(u.frozen.Tokenizer, train, s.MaxInput, s.MaxTarget); err != nil {
+		return err
+	}
 	for _, p := range []struct {
 		rows     *[]Row
 		examples []tasks.Example
-	}{{&u.rows, train}, {&u.held, held}, {&u.validation, validation}} {
-		if *p.rows, err = encodeRows(u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
+	}{{&u.held, held}, {&u.validation, validation}} {
+		if *p.rows, err = encodeRows(ctx, u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stepOptions says how the rows of a step weigh and what is dropped.
+func (u *setup) stepOptions(rows []Row, step int) StepOptions {
+	opts := StepOptions{Weight: 1, Judge: u.judge}
+	if u.settings.Loss == "mean" {
+		tokens := 0
+		for _, r := range rows {
+			tokens += len(r.Target)
+		}
+		opts.Weight = 1 / float32(tokens)
+	}
+	if u.settings.Dropout > 0 {
+		opts.Dropout = &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}, Step: uint64(step)}
+	}
+	return opts
 }
 
 // newMeta describes the prompt to be, so that it can be used alone.

@@ -30,13 +30,13 @@ type StepOptions struct {
 }
 
 // Step computes the loss of the rows and its gradient in the bank's prompts,
-// which it leaves in the bank. Nothing is updated.
+// which it leaves in the bank, in one pass. Nothing is updated.
 func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOptions) (StepResult, error) {
 	var res StepResult
 	if len(rows) == 0 {
-		return res, errors.New("training step: no rows")
+		return res, errNoRows
 	}
-	s, err := f.session(ctx, trainGraph)
+	s, err := f.session(ctx, trainGraph, f.passes.Workers)
 	if err != nil {
 		return res, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"softprompt/grad"
@@ -23,8 +22,6 @@ type trainer struct {
 	bank      *Bank
 	optimizer *grad.Optimizer
 	schedule  grad.Schedule
-	sequence  *sequence
-	dropout   *Dropout
 	logs      *logs
 	report    func(Event)
 
@@ -42,7 +39,7 @@ type Event struct {
 	Step, Steps int
 	Loss        float64 // since the last event: mean −log p of a target token, or of a label's choice
 	Score       float64 // last score on the rows held out
-	Best        float64 // best of them, and its step
+	Best        float64 // best of them, and its step, −1 before the first
 	BestStep    int
 	Rate        float64 // training rows a second
 	Left        time.Duration
@@ -115,56 +112,30 @@ func (t *trainer) train(ctx context.Context) (err error) {
 // due tells whether the prompt is to be scored before anything else. A run
 // that stopped on the way to a score makes up for it when it resumes.
 func (t *trainer) due() bool {
-	return t.Evaluated != t.Step && (t.Step%t.settings.EvalEvery == 0 || t.Step == t.settings.Steps)
+	return t.Step > 0 && t.Evaluated != t.Step && (t.Step%t.settings.EvalEvery == 0 || t.Step == t.settings.Steps)
 }
 
-// step makes one update. The batch goes through the model in passes of
-// micro-batch rows, whose gradients add up.
+// step makes one update.
 func (t *trainer) step(ctx context.Context) error {
-	rows := t.sequence.at(t.Step)
-	opts := StepOptions{Weight: 1, Judge: t.judge}
-	if t.settings.Loss == "mean" {
-		tokens := 0
-		for _, r := range rows {
-			tokens += len(r.Target)
-		}
-		opts.Weight = 1 / float32(tokens)
+	rows, err := t.sequence.at(t.Step)
+	if err != nil {
+		return err
 	}
-	if t.dropout != nil {
-		d := *t.dropout
-		d.Step = uint64(t.Step)
-		opts.Dropout = &d
+	res, err := t.frozen.Batch(ctx, t.bank, rows, t.stepOptions(rows, t.Step))
+	if err != nil {
+		return err
 	}
 	values, grads := t.bank.Tensors()
-	total := make([][]float32, len(grads))
-	var now sums
-	for part := range slices.Chunk(rows, t.settings.MicroBatch) {
-		res, err := t.frozen.Step(ctx, t.bank, part, opts)
-		if err != nil {
-			return err
-		}
-		for i, g := range grads {
-			if total[i] == nil {
-				total[i] = make([]float32, len(g))
-			}
-			for j, v := range g {
-				total[i][j] += v
-			}
-		}
-		for _, l := range res.ExampleLoss {
-			now.Loss += float64(l)
-		}
-		now.Tokens += res.Tokens
-		now.Hits += res.Hits
-	}
-	norm, err := t.optimizer.Update(0, t.rate(), values, total)
+	norm, err := t.optimizer.Update(0, t.rate(), values, grads)
 	if err != nil {
 		return hint.Wrap(fmt.Errorf("step %d: %w", t.Step+1, err), "a lower --learning-rate may help")
 	}
 	t.Step++
-	t.Since.Loss += now.Loss
-	t.Since.Tokens += now.Tokens
-	t.Since.Hits += now.Hits
+	for _, l := range res.ExampleLoss {
+		t.Since.Loss += float64(l)
+	}
+	t.Since.Tokens += res.Tokens
+	t.Since.Hits += res.Hits
 	t.Since.Norm += norm
 	t.Since.Rows += len(rows)
 	t.Since.Steps++
@@ -219,36 +190,54 @@ func (t *trainer) event(loss float64) Event {
 func (t *trainer) seconds() float64 { return t.before + time.Since(t.started).Seconds() }
 
 // evaluate scores the prompt on the rows held out, keeps it if it is the best
-// so far, and saves the run.
+// so far, and saves the run. The prompt that the run started from is scored
+// before the first one that was tuned, not before the first step: that would
+// keep from view, for minutes where the model is large, whether it trains.
 func (t *trainer) evaluate(ctx context.Context) error {
-	ev, err := t.frozen.Evaluate(ctx, t.bank, t.judge, t.held)
-	if err != nil {
-		return fmt.Errorf("scoring the rows held out: %w", err)
-	}
-	t.Score, t.Evaluated = ev.Score, t.Step
-	line := evalLine{Step: t.Step, Score: ev.Score, Loss: ev.Loss, Best: t.Best.better(ev.Score, ev.Loss)}
-	t.Stale++
-	if line.Best {
-		t.Best, t.Stale = bestStep{t.Step, ev.Score, ev.Loss}, 0
-		t.bestTensors = t.bank.Prompt(0)
-		if err := t.savePrompt(); err != nil {
+	if t.Best.Step < 0 {
+		bank, err := NewBank(t.frozen.Method, t.start)
+		if err != nil {
+			return err
+		}
+		defer bank.Close()
+		if _, err := t.look(ctx, bank, 0); err != nil {
 			return err
 		}
 	}
-	if t.settings.Patience > 0 && t.Stale >= t.settings.Patience {
-		t.Stopped = true
-	}
-	if err := t.logs.metrics.add(line); err != nil {
-		return err
-	}
-	err = t.logs.scalars(t.Step, map[string]float64{"held_out/score": ev.Score, "held_out/loss": ev.Loss})
+	ev, err := t.look(ctx, t.bank, t.Step)
 	if err != nil {
 		return err
+	}
+	t.Evaluated = t.Step
+	if t.settings.Patience > 0 && t.Stale >= t.settings.Patience {
+		t.Stopped = true
 	}
 	now := t.event(ev.Loss)
 	now.Evaluated = true
 	t.report(now)
 	return t.save()
+}
+
+// look scores the prompt of a step on the rows held out.
+func (t *trainer) look(ctx context.Context, bank *Bank, step int) (*Evaluation, error) {
+	ev, err := t.frozen.Evaluate(ctx, bank, t.judge, t.held)
+	if err != nil {
+		return nil, fmt.Errorf("scoring the rows held out: %w", err)
+	}
+	t.Score = ev.Score
+	line := evalLine{Step: step, Score: ev.Score, Loss: ev.Loss, Best: t.Best.better(ev.Score, ev.Loss)}
+	t.Stale++
+	if line.Best {
+		t.Best, t.Stale = bestStep{step, ev.Score, ev.Loss}, 0
+		t.bestTensors = bank.Prompt(0)
+		if err := t.savePrompt(); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.logs.metrics.add(line); err != nil {
+		return nil, err
+	}
+	return ev, t.logs.scalars(step, map[string]float64{"held_out/score": ev.Score, "held_out/loss": ev.Loss})
 }
 
 // savePrompt writes the best prompt, ready to be used alone.

@@ -39,9 +39,17 @@ func TestRun(t *testing.T) {
 	s := smallRun(t)
 	dir := filepath.Join(t.TempDir(), "run")
 	var events []Event
-	res, err := Train(ctx, rt, s, Options{Out: dir, Open: models.Options{CacheDir: cache()}, Version: "test", Report: func(e Event) { events = append(events, e) }})
+	var planned []Settings
+	res, err := Train(ctx, rt, s, Options{
+		Out: dir, Open: models.Options{CacheDir: cache()}, Version: "test",
+		Report:  func(e Event) { events = append(events, e) },
+		Planned: func(s Settings) { planned = append(planned, s) },
+	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(planned) != 1 || planned[0] != s {
+		t.Errorf("planned %+v", planned)
 	}
 	if res.Steps != 8 || res.Tuned != 4*256 || res.Frozen != 11_278_080 || res.Validation.Examples != 12 {
 		t.Errorf("result %+v", res)
@@ -69,6 +77,16 @@ func TestRun(t *testing.T) {
 	if len(lines) != 8+1 {
 		t.Errorf("%d lines of metrics:\n%s", len(lines), metrics)
 	}
+	// The first step does not wait for a score: that of the start comes beside
+	// the first of a tuned prompt.
+	for i, want := range []string{`{"step":2,"loss":`, `{"step":0,"held_out_score":`, `{"step":3,"held_out_score":`} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d is %s, want %s…", i+1, lines[i], want)
+		}
+	}
+	if e := events[0]; e.Step != 2 || e.Evaluated || e.BestStep != -1 {
+		t.Errorf("first event %+v", e)
+	}
 	if strings.Contains(string(metrics), "seconds") {
 		t.Error("there is a clock in metrics.jsonl")
 	}
@@ -91,7 +109,7 @@ func TestRun(t *testing.T) {
 func TestResume(t *testing.T) {
 	ctx, rt := context.Background(), orttest.Runtime(t)
 	s := smallRun(t)
-	s.Patience = 4
+	s.Patience, s.MicroBatch, s.Workers, s.Threads = 4, 3, 2, 2
 	whole := filepath.Join(t.TempDir(), "whole")
 	n := 0
 	if _, err := Train(ctx, rt, s, Options{Out: whole, Open: models.Options{CacheDir: cache()}, Report: func(Event) { n++ }}); err != nil {
@@ -176,7 +194,7 @@ func TestSettingsDecide(t *testing.T) {
 func TestTuning(t *testing.T) {
 	s := smallRun(t)
 	s.Data = smallData(t, 400, 12)
-	s.Steps, s.Batch, s.MicroBatch, s.HeldOut, s.EvalEvery, s.Length = 40, 16, 16, 64, 20, 8
+	s.Steps, s.Batch, s.MicroBatch, s.Workers, s.HeldOut, s.EvalEvery, s.Length = 40, 16, 4, 2, 64, 20, 8
 	dir := filepath.Join(t.TempDir(), "run")
 	if _, err := Train(context.Background(), orttest.Runtime(t), s, Options{Out: dir, Open: models.Options{CacheDir: cache()}}); err != nil {
 		t.Fatal(err)

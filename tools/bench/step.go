@@ -43,7 +43,9 @@ func stepMain(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	flags.StringVar(&o.optimizer, "optimizer", "adamw", "adamw or adafactor")
 	flags.Float64Var(&o.rate, "rate", 0.3, "learning rate")
 	flags.Float64Var(&o.dropout, "dropout", 0, "rate for every site")
-	flags.StringVar(&o.profile, "profile", "", "start of the `name` of the runtime's trace")
+	flags.IntVar(&o.passes.MicroBatch, "micro-batch", 4, "`rows` that go through the model at once")
+	flags.IntVar(&o.passes.Workers, "workers", 0, "micro-batches under way at once (default: one a thread)")
+	flags.BoolVar(&o.passes.Prepack, "prepack", true, "pack the weights for the products beforehand")
 	precision := flags.String("precision", "fp32", "of the products: fp32 or int8")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -53,6 +55,7 @@ func stepMain(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	if o.precision, err = export.ParsePrecision(*precision); err != nil {
 		return err
 	}
+	o.passes.Workers = cmp.Or(o.passes.Workers, o.threads)
 	t, err := newTrainer(ctx, o)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ type training struct {
 	optimizer string
 	rate      float64 // learning rate
 	dropout   float64
-	profile   string // as in [tune.FreezeOptions]
+	passes    tune.Passes
 }
 
 // trainer trains a prompt as package tune does, on batches from a file.
@@ -105,7 +108,7 @@ func newTrainer(ctx context.Context, o training) (*trainer, error) {
 		return nil, err
 	}
 	t.rt, t.model, t.frozen, err = freeze(ctx, o.dir, tune.FreezeOptions{
-		Threads: o.threads, Dropout: o.dropout > 0, Precision: o.precision, NoTokenizer: true, Profile: o.profile,
+		Threads: o.threads, Dropout: o.dropout > 0, Precision: o.precision, Passes: o.passes, NoTokenizer: true,
 	})
 	if err != nil {
 		return nil, err
@@ -161,9 +164,9 @@ func (t *trainer) step(ctx context.Context) (stepped, error) {
 	return stepped{Seconds: time.Since(began).Seconds(), Loss: loss}, nil
 }
 
-// pass computes the loss of a batch and its gradient.
+// pass computes the loss of a batch and its gradient, as the trainer does.
 func (t *trainer) pass(ctx context.Context, rows []tune.Row, opts tune.StepOptions) (loss float64, grads [][]float32, err error) {
-	res, err := t.frozen.Step(ctx, t.bank, rows, opts)
+	res, err := t.frozen.Batch(ctx, t.bank, rows, opts)
 	_, grads = t.bank.Tensors()
 	return res.Loss, grads, err
 }

@@ -222,28 +222,6 @@ func TestBatchesRefuse(t *testing.T) {
 	}
 }
 
-func TestTrace(t *testing.T) {
-	prefix := filepath.Join(t.TempDir(), "trace")
-	if err := traceSteps(t.Context(), testModel(t), prefix, 1, 0, 2); err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(prefix + "*")
-	if err != nil || len(files) != 1 {
-		t.Fatalf("traces %v, %v", files, err)
-	}
-	data, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := parseTrace(data)
-	if err != nil || len(runs) != 2 || len(runs[1]) != len(runs[0]) {
-		t.Fatalf("%d runs, %v", len(runs), err)
-	}
-	if ops := totals(runs, nil, func(k kernel) string { return k.op }); !slices.ContainsFunc(ops, func(o total) bool { return o.name == "FusedMatMul" && o.calls > 0 && o.millis > 0 }) {
-		t.Errorf("no product in %v", ops)
-	}
-}
-
 func TestTimeProduct(t *testing.T) {
 	rt, err := ort.Open(ort.Options{})
 	if err != nil {

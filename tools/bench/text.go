@@ -132,7 +132,8 @@ func (t text) encode(tok *models.Tokenizer, n int) ([]tune.Row, error) {
 
 // orders returns the same rows twice in batches: as softprompt's trainer takes
 // them, and in the random order in which they come, as PEFT's user does.
-func orders(rows []tune.Row, batch int) (own, random [][]tune.Row) {
+func orders(rows []tune.Row, batch int) (own, random [][]tune.Row, err error) {
 	random = slices.Collect(slices.Chunk(rows, batch))
-	return tune.Batches(rows, batch, window(), len(random), 1), random
+	own, err = tune.Batches(rows, batch, window(), len(random), 1)
+	return own, random, err
 }

@@ -135,7 +135,10 @@ func TestOrders(t *testing.T) {
 		for i := range rows {
 			rows[i] = tune.Row{Key: uint64(i), IDs: make([]int64, rapid.IntRange(1, 30).Draw(t, "length"))}
 		}
-		own, random := orders(rows, batch)
+		own, random, err := orders(rows, batch)
+		if err != nil {
+			t.Fatal(err)
+		}
 		padded := func(batches [][]tune.Row) (n int, keys []uint64) {
 			for _, rows := range batches {
 				longest := 0

@@ -86,7 +86,9 @@ func (b *bench) measureTexts(ctx context.Context) (err error) {
 			return err
 		}
 		r := newTextReport(t, size, rows, int(b.shape.Batch))
-		r.Runs = b.textRuns(t, rows)
+		if r.Runs, err = b.textRuns(t, rows); err != nil {
+			return err
+		}
 		for _, run := range r.Runs {
 			file := filepath.Join(tmp, run.Name+".safetensors")
 			work := batches{prompt: start.prompt, values: start.values, rows: run.batches}
@@ -116,8 +118,8 @@ func newTextReport(t text, size string, rows []tune.Row, batch int) *textReport 
 }
 
 // textRuns are the runs over a text of the sides that take part.
-func (b *bench) textRuns(t text, rows []tune.Row) []*textRun {
-	own, random := orders(rows, int(b.shape.Batch))
+func (b *bench) textRuns(t text, rows []tune.Row) ([]*textRun, error) {
+	own, random, err := orders(rows, int(b.shape.Batch))
 	var runs []*textRun
 	if b.has("softprompt") {
 		runs = append(runs, &textRun{Name: "softprompt", Padding: "batches by length", every: 1, batches: own})
@@ -128,7 +130,7 @@ func (b *bench) textRuns(t text, rows []tune.Row) []*textRun {
 			&textRun{Name: "peft", Padding: "longest of the batch", every: 1, batches: random},
 			&textRun{Name: "peft", Padding: "max_length " + length, every: sparse, batches: random, args: []string{"--max-length", length}})
 	}
-	return runs
+	return runs, err
 }
 
 // trainText has the runs take turns until each batch has been trained on once

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"math"
 	"os/exec"
 	"slices"
 	"strings"
@@ -178,24 +177,4 @@ func TestTables(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestAccounting of totals: times and operations are means over the runs.
-func TestAccounting(t *testing.T) {
-	runs := [][]kernel{
-		{{"a", "MatMul", "", 2000}, {"b", "MatMul", "", 1000}, {"c", "Add", "", 500}},
-		{{"a", "MatMul", "", 4000}, {"b", "MatMul", "", 1000}, {"c", "Add", "", 1500}},
-	}
-	got := totals(runs, map[string]int64{"a": 6e6, "b": 2e6}, func(k kernel) string { return k.op })
-	if len(got) != 2 || got[0].name != "MatMul" || got[0].calls != 4 || math.Abs(got[0].millis-4) > 1e-9 || math.Abs(got[0].ops-8e6) > 1e-3 {
-		t.Errorf("totals %+v", got)
-	}
-	if got[0].rate() != "2" || got[1].rate() != "" { // 8 MFLOP in 4 ms
-		t.Errorf("rates %q and %q", got[0].rate(), got[1].rate())
-	}
-	// Of equal times the first name comes first.
-	ties := totals([][]kernel{{{"b", "", "", 1}, {"a", "", "", 1}}}, nil, func(k kernel) string { return k.node })
-	if ties[0].name != "a" || ties[1].name != "b" {
-		t.Errorf("ties %+v", ties)
-	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"softprompt/models"
 	"softprompt/prompt/tune"
+	"softprompt/tools/paired"
 )
 
 // smallSettings are those of a comparison that takes a second, on rows of
@@ -25,7 +26,7 @@ func smallSettings(t *testing.T) tune.Settings {
 		t.Fatal(err)
 	}
 	s.Data, s.Threads = t.TempDir(), 1
-	s.Batch, s.MicroBatch, s.HeldOut, s.EvalEvery, s.Window, s.MaxInput = 4, 4, 4, 2, 1, 16
+	s.Batch, s.MicroBatch, s.Workers, s.HeldOut, s.EvalEvery, s.Window, s.MaxInput = 4, 4, 1, 4, 2, 1, 16
 	for name, rows := range map[string]int{"train.tsv": 16, "dev.tsv": 8} {
 		var b strings.Builder
 		b.WriteString("sentence\tlabel\n")
@@ -67,12 +68,12 @@ cp '%[1]s/answers' "$out"
 }
 
 // always answers every row of smallSettings' development set alike.
-func always(class int) answers {
-	return answers{50, slices.Repeat([]int{class}, 8), []int{0, 1, 0, 1, 0, 1, 0, 1}}
+func always(class int) paired.Answers {
+	return paired.Answers{Accuracy: 50, Predictions: slices.Repeat([]int{class}, 8), Gold: []int{0, 1, 0, 1, 0, 1, 0, 1}}
 }
 
 // peftFile is the form of what the script writes, its other fields included.
-func peftFile(runs ...answers) map[string]any {
+func peftFile(runs ...paired.Answers) map[string]any {
 	var list []map[string]any
 	for _, r := range runs {
 		list = append(list, map[string]any{
@@ -217,17 +218,17 @@ func TestParsePEFT(t *testing.T) {
 // TestCompare puts numbers together whose means and interval are known.
 func TestCompare(t *testing.T) {
 	gold := []int{0, 1, 0, 1}
-	right := answers{100, gold, gold}
-	wrong := answers{0, []int{1, 0, 1, 0}, gold}
+	right := paired.Answers{Accuracy: 100, Predictions: gold, Gold: gold}
+	wrong := paired.Answers{Predictions: []int{1, 0, 1, 0}, Gold: gold}
 	for _, c := range []struct {
 		name                       string
-		ours, theirs               []answers
+		ours, theirs               []paired.Answers
 		low, difference, high      float64
 		softprompt, peft, interval string
 	}{
-		{"alike", []answers{right, wrong}, []answers{right, wrong}, 0, 0, 0, "50.00", "50.00", "difference +0.00 points, 95 % interval +0.00 to +0.00\n"},
-		{"better", []answers{right, right}, []answers{wrong, wrong}, 100, 100, 100, "100.00", "0.00", "difference +100.00 points, 95 % interval +100.00 to +100.00\n"},
-		{"worse", []answers{wrong}, []answers{right}, -100, -100, -100, "0.00", "100.00", "difference -100.00 points, 95 % interval -100.00 to -100.00\n"},
+		{"alike", []paired.Answers{right, wrong}, []paired.Answers{right, wrong}, 0, 0, 0, "50.00", "50.00", "difference +0.00 points, 95 % interval +0.00 to +0.00\n"},
+		{"better", []paired.Answers{right, right}, []paired.Answers{wrong, wrong}, 100, 100, 100, "100.00", "0.00", "difference +100.00 points, 95 % interval +100.00 to +100.00\n"},
+		{"worse", []paired.Answers{wrong}, []paired.Answers{right}, -100, -100, -100, "0.00", "100.00", "difference -100.00 points, 95 % interval -100.00 to -100.00\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r report
@@ -247,14 +248,14 @@ func TestCompare(t *testing.T) {
 			}
 		})
 	}
-	other := answers{100, []int{1, 1, 1, 1}, []int{1, 1, 1, 1}}
+	other := paired.Answers{Accuracy: 100, Predictions: []int{1, 1, 1, 1}, Gold: []int{1, 1, 1, 1}}
 	for _, c := range []struct {
-		ours, theirs []answers
+		ours, theirs []paired.Answers
 		want         string
 	}{
 		{nil, nil, "comparing 0 runs with 0"},
-		{[]answers{right}, nil, "comparing 1 runs with 0"},
-		{[]answers{right}, []answers{other}, "did not answer the same examples"},
+		{[]paired.Answers{right}, nil, "comparing 1 runs with 0"},
+		{[]paired.Answers{right}, []paired.Answers{other}, "did not answer the same examples"},
 	} {
 		if err := (&report{}).compare(c.ours, c.theirs); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %q", err, c.want)

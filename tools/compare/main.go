@@ -21,6 +21,7 @@ import (
 
 	"softprompt/onnx/ort"
 	"softprompt/prompt/tune"
+	"softprompt/tools/paired"
 )
 
 func main() {
@@ -60,7 +61,7 @@ func run(ctx context.Context, o options, s tune.Settings, stdout, stderr io.Writ
 	}
 	s.Seed = 1
 	r := report{Date: time.Now().UTC().Format(time.DateOnly), Runtime: rt.Version(), Settings: s}
-	var ours []answers
+	var ours []paired.Answers
 	var plans []string
 	for ; s.Seed <= uint64(o.seeds); s.Seed++ {
 		plan := filepath.Join(o.dir, fmt.Sprintf("plan-%d.safetensors", s.Seed))
@@ -85,5 +86,5 @@ func run(ctx context.Context, o options, s tune.Settings, stdout, stderr io.Writ
 	if o.out == "" {
 		return nil
 	}
-	return r.write(o.out)
+	return paired.Write(o.out, r)
 }

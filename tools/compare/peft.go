@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+
+	"softprompt/tools/paired"
 )
 
 // Where PEFT's side lies, from the root of the tree.
@@ -17,7 +19,7 @@ const (
 )
 
 // trainPEFT trains the replays with PEFT, which writes its answers to path.
-func trainPEFT(ctx context.Context, python string, plans []string, path string, progress io.Writer) ([]answers, error) {
+func trainPEFT(ctx context.Context, python string, plans []string, path string, progress io.Writer) ([]paired.Answers, error) {
 	args := append([]string{script, "--model", model, "--out", path, "--plan"}, plans...)
 	cmd := exec.CommandContext(ctx, python, args...)
 	cmd.Stdout, cmd.Stderr = progress, progress
@@ -39,9 +41,9 @@ func trainPEFT(ctx context.Context, python string, plans []string, path string, 
 }
 
 // parsePEFT reads what the script writes.
-func parsePEFT(data []byte) ([]answers, error) {
+func parsePEFT(data []byte) ([]paired.Answers, error) {
 	var found struct {
-		Runs []answers `json:"runs"`
+		Runs []paired.Answers `json:"runs"`
 	}
 	if err := json.Unmarshal(data, &found); err != nil {
 		return nil, err

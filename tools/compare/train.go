@@ -9,14 +9,8 @@ import (
 	"softprompt/onnx/ort"
 	"softprompt/prompt/tune"
 	"softprompt/tasks"
+	"softprompt/tools/paired"
 )
-
-// answers are what one tuned prompt makes of the development set.
-type answers struct {
-	Accuracy    float64 `json:"dev_accuracy"`
-	Predictions []int   `json:"predictions"`
-	Gold        []int   `json:"gold"`
-}
 
 // settings are those of both sides: PEFT's optimiser, no dropout, no z-loss.
 func settings(steps, length int, rate float64) (tune.Settings, error) {
@@ -33,36 +27,13 @@ func settings(steps, length int, rate float64) (tune.Settings, error) {
 }
 
 // train tunes a prompt here and has it answer.
-func train(ctx context.Context, rt *ort.Runtime, s tune.Settings, dir string, progress io.Writer) (answers, error) {
+func train(ctx context.Context, rt *ort.Runtime, s tune.Settings, dir string, progress io.Writer) (paired.Answers, error) {
 	began := time.Now()
 	res, err := tune.Train(ctx, rt, s, tune.Options{Out: dir})
 	if err != nil {
-		return answers{}, err
+		return paired.Answers{}, err
 	}
 	fmt.Fprintf(progress, "softprompt seed %d: %.2f before, %.2f after %d steps (%.0f s for %d)\n",
 		s.Seed, res.Validation.Initial, res.Validation.Tuned, res.BestStep, time.Since(began).Seconds(), res.Steps)
-	return answer(ctx, rt, s, dir)
-}
-
-// answer scores the prompt of a run on the development set.
-func answer(ctx context.Context, rt *ort.Runtime, s tune.Settings, dir string) (answers, error) {
-	p, err := tune.NewPredictor(ctx, rt, dir, tune.PredictOptions{Device: ort.Device{Kind: "cpu"}})
-	if err != nil {
-		return answers{}, err
-	}
-	defer p.Close()
-	from := tasks.LoadOptions{Data: s.Data}
-	ev, err := p.ScoreSplit(ctx, tasks.Validation, from, false)
-	if err != nil {
-		return answers{}, err
-	}
-	examples, err := p.Task.Load(ctx, tasks.Validation, from)
-	if err != nil {
-		return answers{}, err
-	}
-	a := answers{Accuracy: ev.Score, Predictions: ev.Predictions}
-	for _, e := range examples {
-		a.Gold = append(a.Gold, e.Label)
-	}
-	return a, nil
+	return paired.Answer(ctx, rt, dir, s.Data)
 }

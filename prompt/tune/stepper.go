@@ -1,0 +1,167 @@
+package tune
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"softprompt/export"
+	"softprompt/onnx"
+	"softprompt/onnx/ort"
+	"softprompt/prompt"
+)
+
+// Stepper makes the training steps of a run and nothing else: no folder, no
+// log, no evaluation. Measurements are made with it, so that what they say is
+// true of [Train].
+type Stepper struct {
+	t       *trainer
+	planned bool
+}
+
+// NewStepper prepares the steps of a run of these settings. Of the options,
+// Open, Log and Profile count.
+func NewStepper(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Stepper, error) {
+	u, err := newSetup(ctx, rt, s, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newStepper(u, opts)
+}
+
+// NewStepperOf is [NewStepper] for rows of random tokens, input and targets of
+// them a row, that stand for the data of a task. The model needs no tokenizer.
+func NewStepperOf(ctx context.Context, rt *ort.Runtime, s Settings, input, targets int, opts Options) (*Stepper, error) {
+	s.MaxInput, s.MaxTarget = max(input, 2), max(targets, 2)
+	if input < 1 || targets < 1 {
+		return nil, fmt.Errorf("making rows up: %d input and %d target tokens, want at least 1", input, targets)
+	}
+	if s.Loss == "labels" {
+		return nil, fmt.Errorf("making rows up: they have no labels to choose among, which --loss labels wants")
+	}
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	u := &setup{settings: s, log: opts.Log}
+	if u.log == nil {
+		u.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if u.kept, err = keptIn(opts.Open.CacheDir); err != nil {
+		return nil, err
+	}
+	if err = u.freeze(ctx, rt, opts, true); err == nil {
+		err = u.makeUp(input, targets)
+	}
+	if err != nil {
+		u.Close()
+		return nil, err
+	}
+	return newStepper(u, opts)
+}
+
+// makeUp draws the rows of one batch and the prompt from the vocabulary.
+func (u *setup) makeUp(input, targets int) error {
+	row, words, err := u.model.Embedding()
+	if err != nil {
+		return err
+	}
+	s, c := u.settings, u.model.Config
+	draw := func(rng *prompt.Rand, n int) []int64 {
+		ids := make([]int64, n)
+		for i := range ids {
+			ids[i] = int64(rng.IntN(words))
+		}
+		ids[n-1] = int64(c.EOSID)
+		return ids
+	}
+	var rows []Row
+	for i := range s.Batch {
+		rng := prompt.NewRand(s.Seed, uint64(i))
+		rows = append(rows, Row{IDs: draw(&rng, input), Target: draw(&rng, targets), Label: -1, Key: uint64(i)})
+	}
+	u.sequence = newSequence(rows, s.Batch, s.Window, s.Seed)
+	source := prompt.Source{Embeddings: prompt.Embeddings{Rows: words, Row: row}, Log: u.log}
+	values, err := prompt.SampledVocabulary(source, 0, prompt.CommonWords)(prompt.NewRand(s.Seed, prompt.StreamInit), s.Length, c.DModel)
+	if err != nil {
+		return fmt.Errorf("making a prompt up: %w", err)
+	}
+	u.start = prompt.New(values, s.Length, c.DModel)
+	return nil
+}
+
+func newStepper(u *setup, opts Options) (*Stepper, error) {
+	opts.Out = ""
+	t, err := u.newTrainer(u.first(), opts)
+	if err != nil {
+		u.Close()
+		return nil, err
+	}
+	return &Stepper{t: t}, nil
+}
+
+// Step makes the next step: passes forward and backward, and the update. The
+// first one settles the passes, as a run does before its own.
+func (s *Stepper) Step(ctx context.Context) error {
+	if !s.planned {
+		if err := s.t.plan(ctx); err != nil {
+			return err
+		}
+		s.planned = true
+	}
+	return s.t.step(ctx)
+}
+
+// Passes is how often a step goes through the model, once one was made.
+func (s *Stepper) Passes() int {
+	b, m := s.t.settings.Batch, s.t.settings.MicroBatch
+	return (b + m - 1) / m
+}
+
+// Model returns the model, which stays the stepper's.
+func (s *Stepper) Model() *export.Model { return s.t.model }
+
+// Graph returns the train graph in a precision, that of the settings or
+// another.
+func (s *Stepper) Graph(ctx context.Context, p export.Precision) (*onnx.Model, error) {
+	spec := s.t.frozen.spec
+	spec.Precision = p
+	if p == export.INT8 && spec.Int8 == nil {
+		var err error
+		if spec.Int8, err = s.t.model.Int8File(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return export.Train(spec)
+}
+
+// Inputs returns what the train graph takes for the rows of the next step. It
+// is the same in all precisions, and good until a step is made.
+func (s *Stepper) Inputs() (map[string]*ort.Tensor, error) {
+	in, t := newFeed(), s.t
+	rows, err := t.sequence.at(t.Step)
+	if err != nil {
+		return nil, fmt.Errorf("feeding a step: %w", err)
+	}
+	in.inputs(rows, t.bank, t.model.Config.PadID)
+	targets := in.answers
+	if t.frozen.spec.Rank {
+		targets = in.choices
+	}
+	longest, err := targets(rows, StepOptions{Weight: 1, Judge: t.judge})
+	if err != nil {
+		return nil, fmt.Errorf("feeding a step: %w", err)
+	}
+	if opts := t.stepOptions(rows, t.Step); opts.Dropout != nil {
+		opts.Dropout.feed(in, t.model.Config, rows, t.bank.Length, longest)
+	}
+	return in.tensors, in.err
+}
+
+// Close frees the sessions, which writes the profile, and the model.
+func (s *Stepper) Close() error {
+	s.t.bank.Close()
+	err := s.t.frozen.Close()
+	s.t.setup.Close()
+	return err
+}
