@@ -35,7 +35,7 @@ func (b *bench) measureStarts(ctx context.Context) error {
 		return err
 	}
 	if b.has("softprompt-int8") {
-		if _, _, err := trainGraph(ctx, dir, export.INT8, false); err != nil {
+		if _, _, err := trainGraph(ctx, dir, export.INT8); err != nil {
 			return err
 		}
 	}

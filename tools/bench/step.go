@@ -43,7 +43,6 @@ func stepMain(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	flags.StringVar(&o.optimizer, "optimizer", "adamw", "adamw or adafactor")
 	flags.Float64Var(&o.rate, "rate", 0.3, "learning rate")
 	flags.Float64Var(&o.dropout, "dropout", 0, "rate for every site")
-	flags.StringVar(&o.profile, "profile", "", "start of the `name` of the runtime's trace")
 	flags.IntVar(&o.passes.MicroBatch, "micro-batch", 0, "`rows` of a pass, 0 for all")
 	flags.IntVar(&o.passes.Workers, "workers", 1, "passes at once")
 	flags.BoolVar(&o.passes.Prepack, "prepack", false, "pack the weights")
@@ -56,6 +55,7 @@ func stepMain(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	if o.precision, err = export.ParsePrecision(*precision); err != nil {
 		return err
 	}
+	o.passes.Workers = cmp.Or(o.passes.Workers, o.threads)
 	t, err := newTrainer(ctx, o)
 	if err != nil {
 		return err
@@ -81,7 +81,6 @@ type training struct {
 	optimizer string
 	rate      float64 // learning rate
 	dropout   float64
-	profile   string // as in [tune.FreezeOptions]
 	passes    tune.Passes
 }
 
@@ -109,7 +108,7 @@ func newTrainer(ctx context.Context, o training) (*trainer, error) {
 		return nil, err
 	}
 	t.rt, t.model, t.frozen, err = freeze(ctx, o.dir, tune.FreezeOptions{
-		Threads: o.threads, Dropout: o.dropout > 0, Precision: o.precision, NoTokenizer: true, Profile: o.profile, Passes: o.passes,
+		Threads: o.threads, Dropout: o.dropout > 0, Precision: o.precision, NoTokenizer: true, Passes: o.passes,
 	})
 	if err != nil {
 		return nil, err

@@ -82,7 +82,7 @@ func (b *bench) count(ctx context.Context, dir string, s *sizeReport) (err error
 
 // stepWork counts a model's parameters and the operations of a training step.
 func stepWork(ctx context.Context, dir string, p export.Precision, s shape) (parameters int64, w work, err error) {
-	parameters, g, err := trainGraph(ctx, dir, p, false)
+	parameters, g, err := trainGraph(ctx, dir, p)
 	if err != nil {
 		return 0, w, err
 	}
@@ -92,7 +92,7 @@ func stepWork(ctx context.Context, dir string, p export.Precision, s shape) (par
 
 // trainGraph returns the graph of a model's training step, for its nodes: its
 // weights are not there to be read.
-func trainGraph(ctx context.Context, dir string, p export.Precision, dropout bool) (parameters int64, g *onnx.Model, err error) {
+func trainGraph(ctx context.Context, dir string, p export.Precision) (parameters int64, g *onnx.Model, err error) {
 	m, err := export.Open(ctx, dir, models.Options{})
 	if err != nil {
 		return 0, nil, err
@@ -105,7 +105,7 @@ func trainGraph(ctx context.Context, dir string, p export.Precision, dropout boo
 	if err != nil {
 		return 0, nil, err
 	}
-	spec.Method, spec.Dropout, spec.Precision = prompt.PromptTuning(m.Config.DModel), dropout, p
+	spec.Method, spec.Precision = prompt.PromptTuning(m.Config.DModel), p
 	g, err = export.Train(spec)
 	return m.Config.Parameters(), g, err
 }
