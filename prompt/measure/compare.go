@@ -134,7 +134,7 @@ func values(ctx context.Context, rt *ort.Runtime, m *onnx.Model, inputs map[stri
 			g.Outputs = append(g.Outputs, onnx.Value{Name: name, Type: onnx.Float32})
 		}
 	}
-	s, err := rt.Load(ctx, &c, ort.Config{Arena: true, Prepack: hasIntegers(m)})
+	s, err := rt.Load(ctx, &c, ort.Config{Arena: true, PrepackIntegers: true})
 	if err != nil {
 		return nil, fmt.Errorf("comparing graphs: %w", err)
 	}
@@ -149,12 +149,4 @@ func values(ctx context.Context, rt *ort.Runtime, m *onnx.Model, inputs map[stri
 		}
 	}
 	return floats, nil
-}
-
-// hasIntegers tells whether a graph multiplies integers, which the runtime's
-// kernels want laid out in their own way.
-func hasIntegers(m *onnx.Model) bool {
-	return slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool {
-		return strings.HasPrefix(n.Op, "MatMulInteger") || n.Op == "DynamicQuantizeMatMul"
-	})
 }

@@ -5,12 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"softprompt/export"
 	"softprompt/grad"
 	"softprompt/onnx"
 	"softprompt/onnx/ort"
 	"softprompt/onnx/ort/orttest"
-	"softprompt/prompt/tune"
 )
 
 func TestErrorOf(t *testing.T) {
@@ -185,23 +183,5 @@ func TestValuesLeaveTheGraph(t *testing.T) {
 	scale := 1 + 1/math.Sqrt(12.5)
 	if y := got["block.0/Add"]; len(y) != 2 || math.Abs(float64(y[0])-3*scale) > 1e-5 || math.Abs(float64(y[1])-4*scale) > 1e-5 {
 		t.Errorf("the block's value is %v", y)
-	}
-}
-
-// TestHasIntegers decides how weights are laid out for the runtime.
-func TestHasIntegers(t *testing.T) {
-	steps, err := tune.NewStepperOf(t.Context(), orttest.Runtime(t), madeUp(), 4, 2, options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer steps.Close()
-	for p, want := range map[export.Precision]bool{export.FP32: false, export.INT8: true} {
-		g, err := steps.Graph(t.Context(), p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := hasIntegers(g); got != want {
-			t.Errorf("%s: %v", p, got)
-		}
 	}
 }
