@@ -13,11 +13,12 @@ import (
 // passes returns how the settings let a batch go through a model, as far as
 // they say.
 func (s Settings) passes(c models.Config) Passes {
-	// Packed, a weight is there once for each direction.
+	// Packed, a weight is there once for each direction: memory, and seconds
+	// before the first step, that a large model does not win back.
 	packed, total := 2*4*c.Parameters(), totalMemory()
 	return Passes{
 		MicroBatch: s.MicroBatch, Workers: s.Workers,
-		Prepack: s.Memory != memoryLeast && s.onProcessor() && packed <= total/4,
+		Prepack: s.Memory != memoryLeast && s.onProcessor() && packed <= total/16,
 	}
 }
 

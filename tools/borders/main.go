@@ -40,7 +40,7 @@ var rooms = []room{
 	{"export", []string{"grad", "prompt", "models", "onnx"}, nil},
 	{"prompt", []string{"models", "onnx"}, []string{"gonum.org/v1/gonum"}},
 	{"tasks", nil, []string{"github.com/parquet-go/parquet-go", "go.yaml.in/yaml/v3"}},
-	{"models", nil, []string{"github.com/edsrzf/mmap-go", "github.com/daulet/tokenizers", "google.golang.org/protobuf/encoding/protowire"}},
+	{"models", nil, []string{"github.com/edsrzf/mmap-go", "github.com/daulet/tokenizers", "google.golang.org/protobuf/encoding/protowire", "golang.org/x/sync/errgroup", "golang.org/x/sys"}},
 	{"grad", []string{"onnx"}, []string{"gonum.org/v1/gonum"}},
 	{"onnx/ort", []string{"onnx"}, []string{"github.com/yalue/onnxruntime_go"}},
 	{"onnx/ort/orttest", []string{"onnx/ort", "onnx", "onnx/onnxpb"}, []string{"google.golang.org/protobuf"}}, // for tests alone
