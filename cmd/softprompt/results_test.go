@@ -208,10 +208,11 @@ func TestListings(t *testing.T) {
 	data, config := useCache(t)
 	var list []struct {
 		Name, Description, Source string
-		Labels                    []string
+		Labels, Files             []string
+		Travels                   bool
 	}
 	result(t, &list, "tasks")
-	if len(list) != len(tasks.All()) || list[0].Name != "sst2" || len(list[0].Labels) != 2 {
+	if len(list) != len(tasks.All()) || list[0].Name != "sst2" || len(list[0].Labels) != 2 || !list[0].Travels || len(list[0].Files) == 0 {
 		t.Errorf("tasks %+v", list)
 	}
 
