@@ -57,6 +57,7 @@ type settingFlags struct {
 	Threads *int    `group:"Machine" placeholder:"N" help:"Threads of all workers together, 0 for one a core."`
 
 	Precision *export.Precision `group:"Machine" placeholder:"P" help:"Numbers that products are computed in while training: fp32, int8, fp16 or bf16."`
+	TF32      *bool             `name:"tf32" group:"Machine" help:"Let a card round the factors of float32 products to 10 bits: faster."`
 	Memory    *string           `group:"Machine" placeholder:"HOW" help:"speed, or least: a row at a time, and what the backward pass needs computed anew."`
 }
 

@@ -56,6 +56,7 @@ type Settings struct {
 	// float32.
 	Precision export.Precision `yaml:"precision" json:"precision"`
 	Memory    string           `yaml:"memory" json:"memory"` // speed or least
+	TF32      bool             `yaml:"tf32" json:"tf32"`     // let a card round the factors of float32 products
 }
 
 // What a run may spend memory on.

@@ -85,7 +85,7 @@ func (u *setup) freeze(ctx context.Context, rt *ort.Runtime, opts Options, noTok
 		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
 		LongTargets: s.MaxTarget > u.model.Config.DKV,
 		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
-		NoTokenizer: noTokenizer, Profile: opts.Profile,
+		NoTokenizer: noTokenizer, Profile: opts.Profile, TF32: s.TF32,
 	})
 	return err
 }
