@@ -68,9 +68,10 @@ type Config struct {
 	// token, at the price of a private copy of all weights. Quantised kernels
 	// need it.
 	Prepack bool
-	// PrepackIntegers does so for quantised weights alone; float32 ones in
-	// external data stay in their file.
-	PrepackIntegers bool
+	// Pack tells which of the float32 weights in external data Prepack is for,
+	// by their names; the others stay in their file. nil packs all. It is for
+	// [Runtime.Load].
+	Pack func(weight string) bool
 	// Arena keeps freed memory for the next run: 5 to 10 % faster, more memory.
 	Arena bool
 	// MemPattern plans memory once for each set of input shapes; of use when
@@ -155,7 +156,7 @@ func addEntries(o *ort.SessionOptions, entries map[string]string) error {
 // entries returns the session options that are pairs of strings.
 func (cfg Config) entries() (map[string]string, error) {
 	e := map[string]string{
-		"session.disable_prepacking":      bit(!cfg.Prepack && !cfg.PrepackIntegers),
+		"session.disable_prepacking":      bit(!cfg.Prepack),
 		"session.set_denormal_as_zero":    bit(cfg.DenormalAsZero),
 		"session.intra_op.allow_spinning": bit(!cfg.NoSpin),
 	}

@@ -24,8 +24,8 @@ import (
 // there until the session is closed.
 func (rt *Runtime) Load(ctx context.Context, m *onnx.Model, cfg Config) (*Session, error) {
 	light, lent := lend(m)
-	if cfg.PrepackIntegers && !cfg.Prepack {
-		light.Graph.Inputs = append(slices.Clip(light.Graph.Inputs), replaceable(light)...)
+	if cfg.Prepack && cfg.Pack != nil {
+		light.Graph.Inputs = append(slices.Clip(light.Graph.Inputs), replaceable(light, cfg.Pack)...)
 	}
 	data, err := light.Marshal()
 	if err != nil {
@@ -57,13 +57,13 @@ func lend(m *onnx.Model) (light *onnx.Model, lent []*onnx.Tensor) {
 	return &c, lent
 }
 
-// replaceable returns the float32 weights in external data as inputs of the
-// graph. An initializer that is an input as well is the input's default value,
+// replaceable returns the float32 weights in external data that are not to be
+// packed as inputs of the graph. An initializer that is an input as well is the input's default value,
 // which a run may replace: the runtime takes it for no constant, and packs
 // constants alone.
-func replaceable(m *onnx.Model) (inputs []onnx.Value) {
+func replaceable(m *onnx.Model, pack func(string) bool) (inputs []onnx.Value) {
 	for _, t := range m.Graph.Initializers {
-		if t.Type == onnx.Float32 && t.External != nil && t.External.Location != lentFile {
+		if !pack(t.Name) && t.Type == onnx.Float32 && t.External != nil && t.External.Location != lentFile {
 			inputs = append(inputs, onnx.Value{Name: t.Name, Type: t.Type, Shape: onnx.Fixed(t.Dims...)})
 		}
 	}

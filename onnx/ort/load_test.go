@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 		if n > 1000 {
 			size = 512
 		}
-		for _, cfg := range []ort.Config{{}, {Prepack: true}, {PrepackIntegers: true}} {
+		for _, cfg := range []ort.Config{{}, {Prepack: true}, {Prepack: true, Pack: func(w string) bool { return w != "w" }}} {
 			m, want := mixed(t, size)
 			if n > 1000 { // v above the limit of what is lent
 				m.Graph.Initializers[1].Dims = []int64{40, 512}
@@ -95,7 +95,7 @@ func TestLoad(t *testing.T) {
 			}
 			got := out["y"].Float32s()
 			if !slices.EqualFunc(got[len(got)-int(size):], want(in), func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-4 }) {
-				t.Errorf("size %d, %+v: y = %v…", n, cfg, got[:3])
+				t.Errorf("size %d, prepack %v: y = %v…", n, cfg.Prepack, got[:3])
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)

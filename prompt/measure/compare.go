@@ -134,7 +134,7 @@ func values(ctx context.Context, rt *ort.Runtime, m *onnx.Model, inputs map[stri
 			g.Outputs = append(g.Outputs, onnx.Value{Name: name, Type: onnx.Float32})
 		}
 	}
-	s, err := rt.Load(ctx, &c, ort.Config{Arena: true, PrepackIntegers: true})
+	s, err := rt.Load(ctx, &c, ort.Config{Arena: true, Prepack: true, Pack: func(string) bool { return false }})
 	if err != nil {
 		return nil, fmt.Errorf("comparing graphs: %w", err)
 	}

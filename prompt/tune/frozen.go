@@ -196,7 +196,8 @@ func (f *Frozen) session(ctx context.Context, g graph, workers int) (*ort.Sessio
 	}
 	nameShapes(m)
 	config := f.config
-	config.Threads, config.Prepack, config.PrepackIntegers = key.threads, key.prepack, spec.Precision == export.INT8
+	config.Threads, config.Prepack = key.threads, key.prepack || spec.Precision == export.INT8
+	config.Pack = func(weight string) bool { return key.prepack && inEncoder(weight) }
 	s, err := f.rt.Load(ctx, m, config)
 	if err != nil {
 		return nil, fmt.Errorf("loading graph %s of model %s: %w", g, f.Model.Ref, err)
@@ -207,6 +208,10 @@ func (f *Frozen) session(ctx context.Context, g graph, workers int) (*ort.Sessio
 	f.sessions[key] = s
 	return s, nil
 }
+
+// inEncoder tells the weights that meet every token of the input. Those of the
+// decoder and the head meet a label word or two, and would be packed for nothing.
+func inEncoder(weight string) bool { return strings.HasPrefix(weight, "encoder.") }
 
 // nameShapes writes the shape of every interior value into the graph. The
 // runtime's own inference loses the names of sizes that are computed, such as

@@ -22,7 +22,7 @@ import (
 type Passes struct {
 	MicroBatch int // rows of a pass, 0 for all
 	Workers    int // passes under way at once; 0 is 1
-	// Prepack gives the train session a copy of the weights in the layout that
+	// Prepack gives the train session a copy of the encoder's weights in the layout that
 	// matrix products like best, once as the forward and once as the backward
 	// pass reads them.
 	Prepack bool

@@ -15,11 +15,20 @@ import (
 func (s Settings) passes(c models.Config) Passes {
 	// Packed, a weight is there once for each direction: memory, and seconds
 	// before the first step, that a large model does not win back.
-	packed, total := 2*4*c.Parameters(), totalMemory()
+	packed, total := 2*4*encoderWeights(c), totalMemory()
 	return Passes{
 		MicroBatch: s.MicroBatch, Workers: s.Workers,
-		Prepack: s.Memory != memoryLeast && s.onProcessor() && packed <= total/16,
+		Prepack: s.Memory != memoryLeast && s.onProcessor() && packed <= total/8,
 	}
+}
+
+// encoderWeights counts the elements of the encoder's matrices.
+func encoderWeights(c models.Config) int64 {
+	matrices := 2 // of a feed-forward layer
+	if c.Gated {
+		matrices = 3
+	}
+	return int64(c.NumLayers) * int64(c.DModel) * int64(4*c.InnerDim()+matrices*c.DFF)
 }
 
 func (s Settings) onProcessor() bool { return s.Device == "" || s.Device == "cpu" }

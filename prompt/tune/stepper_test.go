@@ -190,15 +190,15 @@ func TestStepperRefuses(t *testing.T) {
 		input, targets int
 		want           string
 	}{
-		"no input":           {func(*Settings) {}, 0, 2, "0 input and 2 target tokens"},
-		"no targets":         {func(*Settings) {}, 3, 0, "3 input and 0 target"},
-		"labels":             {func(s *Settings) { s.Loss = "labels" }, 3, 2, "no labels to choose among"},
-		"no rows":            {func(s *Settings) { s.Batch = 0 }, 3, 2, "--batch is 0"},
-		"no precision":       {func(s *Settings) { s.Precision = "fp4" }, 3, 2, `no precision "fp4"`},
-		"no model":           {func(s *Settings) { s.Model = "nowhere" }, 3, 2, "nowhere"},
-		"no device":          {func(s *Settings) { s.Device = "abacus" }, 3, 2, "abacus"},
-		"an unknown rule":    {func(s *Settings) { s.Optimizer = "sgd" }, 3, 2, `"sgd"`},
-		"unwritten in graph": {func(s *Settings) { s.Precision = "bf16" }, 3, 2, "bf16"},
+		"no input":        {func(*Settings) {}, 0, 2, "0 input and 2 target tokens"},
+		"no targets":      {func(*Settings) {}, 3, 0, "3 input and 0 target"},
+		"labels":          {func(s *Settings) { s.Loss = "labels" }, 3, 2, "no labels to choose among"},
+		"no rows":         {func(s *Settings) { s.Batch = 0 }, 3, 2, "--batch is 0"},
+		"no precision":    {func(s *Settings) { s.Precision = "fp4" }, 3, 2, `no precision "fp4"`},
+		"no model":        {func(s *Settings) { s.Model = "nowhere" }, 3, 2, "nowhere"},
+		"no device":       {func(s *Settings) { s.Device = "abacus" }, 3, 2, "abacus"},
+		"an unknown rule": {func(s *Settings) { s.Optimizer = "sgd" }, 3, 2, `"sgd"`},
+		"no half kernels": {func(s *Settings) { s.Precision = "bf16" }, 3, 2, "no kernel for FusedMatMul"},
 	} {
 		s := madeUp()
 		c.change(&s)

@@ -165,7 +165,7 @@ func TestRunRefuses(t *testing.T) {
 		want       string
 	}{
 		"no such setting":  {small, data, "presision: int8", "field presision not found"},
-		"a senseless one":  {small, data, "micro_batch: 0", "--micro-batch is 0"},
+		"a senseless one":  {small, data, "micro_batch: -1", "--micro-batch and --workers cannot be negative"},
 		"no settings":      {small, data, "int8", "reading the settings"},
 		"no data":          {small, t.TempDir(), "micro_batch: 2", "no train.jsonl"},
 		"too few rows":     {small, reviews(t, 40, 10), "micro_batch: 2", "40 training rows and 10 to report on, want 28 and 64"},
