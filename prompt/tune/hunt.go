@@ -31,7 +31,7 @@ type trial struct {
 
 const (
 	huntFrom  = 2    // rows of the first micro-batch that is tried
-	huntEqual = 1.08 // times this close count as equal, and the smaller pass wins, which takes less memory
+	huntEqual = 1.05 // times this close count as equal, and the smaller pass wins, which takes less memory
 	huntSteps = 2    // steps' time that may be spent before the last trial
 	huntLeast = time.Second
 )
