@@ -10,7 +10,7 @@ import (
 // probabilities if it is wanted, and again their sum of squares in the loss if
 // others read them.
 func heads(mask, others bool) *testGraph {
-	g := newTestGraph(onnx.Float64, true)
+	g := newTestGraph(onnx.Float32, true)
 	shape := func(l string) []onnx.Dim {
 		return []onnx.Dim{onnx.Sym("B"), onnx.Size(2), onnx.Sym(l), onnx.Size(3)}
 	}
