@@ -69,8 +69,9 @@ func (m *Model) Int8File(ctx context.Context) (*Checkpoint, error) {
 		return nil, err
 	}
 	levels := int8Levels()
-	key := fmt.Sprintf("%s %g %s", int8Format, levels, contentKey(weights))
-	path := filepath.Join(m.cache, "int8", fmt.Sprintf("%s-%s-%g.safetensors", filepath.Base(m.Name), contentKey(weights)[:16], levels))
+	content := contentKey(weights)
+	key := fmt.Sprintf("%s %g %s", int8Format, levels, content)
+	path := filepath.Join(m.cache, "int8", fmt.Sprintf("%s-%s-%g.safetensors", filepath.Base(m.Name), content[:16], levels))
 	if m.int8, err = openInt8(path, key); err == nil {
 		return m.int8, nil
 	}
