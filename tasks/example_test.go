@@ -54,7 +54,7 @@ func ExampleTask_With() {
 		log.Fatal(err)
 	}
 	fmt.Println(input)
-	fmt.Println(task.Labels[task.Postprocess("good")])
+	fmt.Println(task.Labels[task.Postprocess("good", tasks.Example{}).Class])
 	// Output:
 	// a gorgeous , witty , seductive movie . It was
 	// positive
@@ -73,12 +73,12 @@ func ExampleVerbalizer_Scores() {
 	// 0.4 0.3, class 0
 }
 
-func ExampleEvaluate() {
+func ExampleEvaluateClasses() {
 	task, err := tasks.Lookup("sst2")
 	if err != nil {
 		log.Fatal(err)
 	}
-	report, err := tasks.Evaluate(task, []int{0, 1, 1, 1}, []int{1, 1, 1, 1})
+	report, err := tasks.EvaluateClasses(task, []int{0, 1, 1, 1}, []int{1, 1, 1, 1})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -95,6 +95,11 @@ func badRow(err error, t *Task, ctx context.Context) error {
 
 // example turns one record into an example, or says what is wrong with it.
 func (t *Task) example(split Split, index int, r Record) (Example, error) {
+	if t.Prepare != nil {
+		if err := t.Prepare(&r); err != nil {
+			return Example{}, fmt.Errorf("%s: %w", r.place(), err)
+		}
+	}
 	for _, name := range t.Fields {
 		if strings.TrimSpace(r.Fields[name]) == "" {
 			return Example{}, fmt.Errorf("%s: the %s is empty", r.place(), name)
@@ -111,12 +116,17 @@ func (t *Task) example(split Split, index int, r Record) (Example, error) {
 	if err != nil {
 		return Example{}, fmt.Errorf("%s: %w", r.place(), err)
 	}
+	target := t.Verbalizer.Target(label)
+	if target == "" && len(r.Answers) > 0 {
+		target = r.Answers[0]
+	}
 	return Example{
-		ID:     fmt.Sprintf("%s:%d", split, index),
-		Index:  index,
-		Input:  input,
-		Label:  label,
-		Target: t.Verbalizer.Target(label),
+		ID:      fmt.Sprintf("%s:%d", split, index),
+		Index:   index,
+		Input:   input,
+		Label:   label,
+		Target:  target,
+		Answers: r.Answers, Choices: r.Choices, Group: r.Group,
 	}, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"softprompt/onnx/hint"
 )
 
@@ -124,7 +126,7 @@ func TestLoadUnlabelled(t *testing.T) {
 		t.Fatal(examples, err)
 	}
 	want := Example{ID: "test:0", Input: "sentence: uneasy mishmash of styles and genres .", Label: -1}
-	if examples[0] != want {
+	if !cmp.Equal(examples[0], want) {
 		t.Errorf("%+v, want %+v", examples[0], want)
 	}
 }
@@ -136,7 +138,7 @@ func TestLoadLimit(t *testing.T) {
 	}
 	for _, n := range []int{1, 17, len(all), len(all) + 1} {
 		some, err := load(t, Train, LoadOptions{Limit: n})
-		if err != nil || len(some) != min(n, len(all)) || some[len(some)-1] != all[len(some)-1] {
+		if err != nil || len(some) != min(n, len(all)) || !cmp.Equal(some[len(some)-1], all[len(some)-1]) {
 			t.Errorf("limit %d: %d examples, %v", n, len(some), err)
 		}
 	}

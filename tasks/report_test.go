@@ -3,6 +3,7 @@ package tasks
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 func TestEvaluate(t *testing.T) {
 	gold := []int{0, 0, 0, 1, 1, 1, 1, 1}
 	pred := []int{0, 1, -1, 1, 1, 1, 0, -1}
-	got, err := Evaluate(lookup(t, "sst2"), gold, pred)
+	got, err := EvaluateClasses(lookup(t, "sst2"), gold, pred)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestEvaluateWarns(t *testing.T) {
 		"both labels, wrong":    {[]int{0, 1}, []int{1, 0}, ""},
 		"one gold label":        {[]int{1, 1}, []int{1, 1}, ""},
 	} {
-		r, err := Evaluate(lookup(t, "sst2"), c.gold, c.pred)
+		r, err := EvaluateClasses(lookup(t, "sst2"), c.gold, c.pred)
 		if err != nil || !strings.HasPrefix(r.Warning, c.warning) || (c.warning == "") != (r.Warning == "") {
 			t.Errorf("%s: warning %q, %v; want %q", name, r.Warning, err, c.warning)
 		}
@@ -73,9 +74,9 @@ func TestEvaluateErrors(t *testing.T) {
 		"example 0 has the class 2":                                  {task, []int{2}, []int{0}},
 		"prediction 1 is the class 2, want -1 to 1":                  {task, []int{0, 1}, []int{0, 2}},
 		"prediction 0 is the class -2":                               {task, []int{0}, []int{-2}},
-		"the task has no classes":                                    {&free, []int{0}, []int{0}},
+		"example 0 has no answer: this split has none":               {&free, []int{0}, []int{0}},
 	} {
-		if _, err := Evaluate(c.task, c.gold, c.pred); err == nil || !strings.Contains(err.Error(), message) {
+		if _, err := EvaluateClasses(c.task, c.gold, c.pred); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("error %v, want %q in it", err, message)
 		}
 	}
@@ -84,8 +85,8 @@ func TestEvaluateErrors(t *testing.T) {
 // A task with several metrics is scored by their mean.
 func TestEvaluateMeansMetrics(t *testing.T) {
 	task := *lookup(t, "sst2")
-	task.Metrics = []Metric{Accuracy, {"constant", func(_, _ []int) float64 { return 10 }}}
-	r, err := Evaluate(&task, []int{0, 1}, []int{0, 1})
+	task.Metrics = []Metric{Accuracy, {"constant", func([]Example, []Prediction) float64 { return 10 }}}
+	r, err := EvaluateClasses(&task, []int{0, 1}, []int{0, 1})
 	if err != nil || r.Score != 55 || r.Metrics["accuracy"] != 100 || r.Metrics["constant"] != 10 || r.Majority != 30 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -99,7 +100,7 @@ func TestReportProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		gold := rapid.SliceOfN(rapid.IntRange(0, 2), 1, 40).Draw(t, "gold")
 		pred := rapid.SliceOfN(rapid.IntRange(-1, 2), len(gold), len(gold)).Draw(t, "pred")
-		r, err := Evaluate(&task, gold, pred)
+		r, err := EvaluateClasses(&task, gold, pred)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,4 +126,43 @@ func TestReportProperties(t *testing.T) {
 			t.Fatalf("majority %g of three classes", r.Majority)
 		}
 	})
+}
+
+// A task of text is scored by its answers; what can be right is counted.
+func TestEvaluateTexts(t *testing.T) {
+	same := Metric{"same", func(gold []Example, pred []Prediction) float64 {
+		hits := 0.0
+		for i, ex := range gold {
+			if slices.Contains(ex.Answers, pred[i].Text) {
+				hits += 100
+			}
+		}
+		return hits / float64(len(gold))
+	}}
+	task := &Task{Name: "qa", Metrics: []Metric{same}}
+	gold := []Example{
+		{Answers: []string{"Paris", "the city of Paris"}, Target: "Paris"},
+		{Answers: []string{"1990"}, Target: "1990"},
+		{Answers: []string{"Paris"}, Target: "Paris"},
+		{Answers: []string{"Rome"}, Target: "Rome", Choices: []string{"Rome", "Pisa"}},
+	}
+	write := func(texts ...string) []Prediction {
+		var pred []Prediction
+		for _, text := range texts {
+			pred = append(pred, Prediction{Class: -1, Text: text})
+		}
+		return pred
+	}
+	got, err := Evaluate(task, gold, write("the city of Paris", "", "Oslo", "Bari"))
+	want := Report{
+		Task: "qa", Examples: 4, Metrics: map[string]float64{"same": 25}, Score: 25,
+		Majority: 50, MajorityLabel: "Paris", Illegal: 2, IllegalShare: 0.5,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	got, err = Evaluate(task, gold, write("a", "a", "a", "a"))
+	if err != nil || !strings.HasPrefix(got.Warning, `every prediction is "a"`) {
+		t.Errorf("warning %q, %v", got.Warning, err)
+	}
 }

@@ -10,15 +10,31 @@ import (
 
 // Task is one data set together with the way a model is asked about it.
 // The values in the table are shared: change a copy, as [Task.With] does.
+//
+// There are three kinds. A task with Labels chooses one of a few classes, the
+// same for every row. One without is answered by text; where its rows list
+// their own Choices, as ReCoRD's entities, one of those. What is right is in
+// the rows' Answers then.
 type Task struct {
 	Name        string // as Lookup takes it
 	Description string // one line for people
 
 	Fields     []string   // the input columns, which a template may name
-	Labels     []string   // class names in class order; none for free text
+	Labels     []string   // class names in class order; none for text
 	Template   Template   // how the fields become the input
-	Verbalizer Verbalizer // the words that stand for the classes
-	Metrics    []Metric   // the first is the one that runs report
+	Verbalizer Verbalizer // the words that stand for the classes; none where only writing shows the class
+	Metrics    []Metric   // a run's score is their mean
+	InitWords  []string   // what a prompt may start from where no words stand for classes
+
+	// Prepare changes a record that was read before its fields are cast; nil
+	// leaves it.
+	Prepare func(r *Record) error
+	// Targets returns what a prompt is trained to answer to an example, each a
+	// training row of its own; nil is its Target, where it has one.
+	Targets func(ex Example) []string
+	// Class returns the class that a written text names for an example, or −1;
+	// nil compares it with the label words.
+	Class func(written string, ex Example) int
 
 	MaxInput  int // default input length in tokens, EOS included, prompt not
 	MaxTarget int // default target length in tokens, EOS included
@@ -36,7 +52,17 @@ type Example struct {
 	Index  int    `json:"index"`  // row in the split's file, from 0, the header not counted
 	Input  string `json:"input"`  // the fields after the cast
 	Label  int    `json:"label"`  // class, -1 where the file gives none
-	Target string `json:"target"` // the label word to train on; "" where Label is -1
+	Target string `json:"target"` // the text to train on: the label word or the first answer; "" where there is none
+
+	Answers []string `json:"answers,omitempty"` // texts that are right, where the task has them
+	Choices []string `json:"choices,omitempty"` // what the row can be answered with, where rows differ
+	Group   string   `json:"group,omitempty"`   // rows of one group are scored together, as the answers to one question
+}
+
+// Prediction is what a model made of an example.
+type Prediction struct {
+	Class int    // -1 where the task has no classes, or the text names none
+	Text  string // what was written, or the word or choice that was ranked first
 }
 
 // table holds every task, in the order that listings show.
@@ -92,10 +118,58 @@ func (t *Task) validate() error {
 	if err := t.Template.Validate(t.Fields); err != nil {
 		return fmt.Errorf("task %s: %w", t.Name, err)
 	}
+	if len(t.Verbalizer.Words) == 0 && (len(t.Labels) == 0 || t.Class != nil) {
+		return nil
+	}
 	if err := t.Verbalizer.Validate(t.Labels); err != nil {
 		return fmt.Errorf("task %s: %w", t.Name, err)
 	}
 	return nil
+}
+
+// HasWords tells whether words stand for the task's classes, so that they can
+// be ranked.
+func (t *Task) HasWords() bool { return len(t.Verbalizer.Words) > 0 }
+
+// ParseWords reads label words as [ParseVerbalizer] does; "" is none, which a
+// task without words takes.
+func (t *Task) ParseWords(text string) (Verbalizer, error) {
+	if text == "" && !t.HasWords() {
+		return Verbalizer{}, nil
+	}
+	return ParseVerbalizer(text, t.Labels)
+}
+
+// ScoreName says what a score of the task is: its metric, or the mean of several.
+func (t *Task) ScoreName() string {
+	names := make([]string, len(t.Metrics))
+	for i, m := range t.Metrics {
+		names[i] = m.Name
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "mean of " + strings.Join(names, " and ")
+}
+
+// TrainingRows returns the rows to train on: an example for each of its
+// targets, in order. Those without a target are left out.
+func (t *Task) TrainingRows(examples []Example) []Example {
+	var rows []Example
+	for _, ex := range examples {
+		targets := []string{ex.Target}
+		if t.Targets != nil {
+			targets = t.Targets(ex)
+		}
+		for _, target := range targets {
+			if target == "" {
+				continue
+			}
+			ex.Target = target
+			rows = append(rows, ex)
+		}
+	}
+	return rows
 }
 
 // Cast writes the input text of one set of fields. Fields that the template
@@ -124,17 +198,19 @@ func (t *Task) CastText(text string) (string, error) {
 	return t.Cast(map[string]string{t.Fields[0]: text})
 }
 
-// Postprocess returns the class that a decoded text names, or -1 where it
-// names none: the text must be one of the label words exactly. Nothing is
-// stripped or lower-cased, as in T5's string_label_to_class_id; a model that
-// answers "Positive." has not learnt the task's form.
-func (t *Task) Postprocess(decoded string) int {
-	for class, words := range t.Verbalizer.Words {
-		if slices.Contains(words, decoded) {
-			return class
-		}
+// Postprocess says what a written text answers to an example. Of a task with
+// classes the text must be one of the label words exactly, else it names none.
+// Nothing is stripped or lower-cased, as in T5's string_label_to_class_id; a
+// model that answers "Positive." has not learnt the task's form.
+func (t *Task) Postprocess(written string, ex Example) Prediction {
+	p := Prediction{Class: -1, Text: written}
+	switch {
+	case t.Class != nil:
+		p.Class = t.Class(written, ex)
+	default:
+		p.Class = slices.IndexFunc(t.Verbalizer.Words, func(words []string) bool { return slices.Contains(words, written) })
 	}
-	return -1
+	return p
 }
 
 // Clean makes any text safe for a tokenizer: a NUL becomes a space, a byte

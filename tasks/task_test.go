@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -101,10 +102,10 @@ func TestWith(t *testing.T) {
 	if got, _ := other.CastText("fine"); got != "fine" {
 		t.Errorf("cast %q", got)
 	}
-	if got := other.Postprocess("bad"); got != 0 {
+	if got := other.Postprocess("bad", Example{}).Class; got != 0 {
 		t.Errorf("class %d for another word of class 0", got)
 	}
-	if got := other.Postprocess("negative"); got != -1 {
+	if got := other.Postprocess("negative", Example{}).Class; got != -1 {
 		t.Errorf("class %d for a word that was replaced", got)
 	}
 	// The one in the table must not have changed, and "" keeps what is there.
@@ -154,12 +155,12 @@ func TestPostprocess(t *testing.T) {
 		"": -1, "Positive": -1, "positive ": -1, " positive": -1, "positive.": -1,
 		"pos": -1, "positive positive": -1, "<unk>": -1, "0": -1,
 	} {
-		if got := task.Postprocess(decoded); got != want {
+		if got := task.Postprocess(decoded, Example{}).Class; got != want {
 			t.Errorf("Postprocess(%q) = %d, want %d", decoded, got, want)
 		}
 	}
 	for class := range task.Labels {
-		if got := task.Postprocess(task.Verbalizer.Target(class)); got != class {
+		if got := task.Postprocess(task.Verbalizer.Target(class), Example{}).Class; got != class {
 			t.Errorf("the target of class %d is read as class %d", class, got)
 		}
 	}
@@ -170,5 +171,57 @@ func TestAllAndNamesAreCopies(t *testing.T) {
 	clear(Names())
 	if slices.Contains(All(), nil) || slices.Contains(Names(), "") {
 		t.Error("a caller can change the table")
+	}
+}
+
+// A task that trains on each of several answers, or on none.
+func TestTrainingRows(t *testing.T) {
+	task := &Task{}
+	examples := []Example{{Index: 0, Target: "a", Answers: []string{"a", "b"}}, {Index: 1, Answers: []string{"c"}}, {Index: 2, Target: "d"}}
+	targets := func() (got []string) {
+		for _, ex := range task.TrainingRows(examples) {
+			got = append(got, fmt.Sprint(ex.Index, ex.Target))
+		}
+		return got
+	}
+	if diff := cmp.Diff([]string{"0a", "2d"}, targets()); diff != "" {
+		t.Error(diff)
+	}
+	task.Targets = func(ex Example) []string { return ex.Answers }
+	if diff := cmp.Diff([]string{"0a", "0b", "1c"}, targets()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScoreName(t *testing.T) {
+	task := &Task{Metrics: []Metric{Accuracy}}
+	if got := task.ScoreName(); got != "accuracy" {
+		t.Error(got)
+	}
+	task.Metrics = []Metric{{Name: "F1"}, Accuracy}
+	if got := task.ScoreName(); got != "mean of F1 and accuracy" {
+		t.Error(got)
+	}
+}
+
+// A task without label words needs a way to read a class off a text.
+func TestWithoutWords(t *testing.T) {
+	task := *lookup(t, "sst2")
+	task.Verbalizer = Verbalizer{}
+	if _, err := task.With("", Verbalizer{}); err == nil {
+		t.Error("classes without words, and nothing that reads them, were taken")
+	}
+	task.Class = func(written string, ex Example) int { return strings.Count(written, ex.Answers[0]) - 1 }
+	if _, err := task.With("", Verbalizer{}); err != nil {
+		t.Error(err)
+	}
+	if got := task.Postprocess("x x", Example{Answers: []string{"x"}}); got != (Prediction{1, "x x"}) {
+		t.Error(got)
+	}
+	if words, err := task.ParseWords(""); err != nil || len(words.Words) > 0 {
+		t.Error(words, err)
+	}
+	if _, err := lookup(t, "sst2").ParseWords(""); err == nil {
+		t.Error("a task with words takes none")
 	}
 }

@@ -12,6 +12,10 @@ type Record struct {
 	File   string            // its own file, where each row has one; else ""
 	Line   int               // where the row begins, from 1
 	Fields map[string]string // column name to text, valid UTF-8
+
+	Answers []string // as in [Example]
+	Choices []string
+	Group   string
 }
 
 // place says where the row is, for messages.

@@ -49,7 +49,7 @@ func (c *evalCmd) Run(ctx context.Context, ui *tui) error {
 	if err != nil {
 		return err
 	}
-	if c.Decode == "generate" {
+	if c.Decode == "generate" && ev.Ranked {
 		ev.Report, ev.Loss, ev.Generated = *ev.Generated, 0, nil
 	}
 	if ev.Warning != "" {
@@ -73,7 +73,7 @@ func (ui *tui) showScores(task *tasks.Task, ev *tune.Evaluation, decode string) 
 		*tasks.Report
 	}
 	reports := []named{{"by rank", &ev.Report}}
-	if decode == "generate" {
+	if decode == "generate" || !ev.Ranked {
 		reports[0].name = "written"
 	}
 	if ev.Generated != nil {
@@ -91,9 +91,12 @@ func (ui *tui) showScores(task *tasks.Task, ev *tune.Evaluation, decode string) 
 		}
 		rows = append(rows, append(row, percent(r.IllegalShare)))
 	}
-	rows = append(rows, []string{"always " + ev.MajorityLabel, fmt.Sprintf("%.1f", ev.Majority)})
+	rows = append(rows, []string{fmt.Sprintf("always %.40s", ev.MajorityLabel), fmt.Sprintf("%.1f", ev.Majority)})
 	ui.numbers(rows...)
 	for _, r := range reports {
+		if len(r.Labels) == 0 {
+			continue
+		}
 		ui.printf("\n")
 		ui.showConfusion(r.name, r.Report)
 	}

@@ -19,13 +19,13 @@ import (
 func TestShowScores(t *testing.T) {
 	task := &tasks.Task{Name: "topic", Labels: []string{"world", "sport"}, Metrics: []tasks.Metric{
 		tasks.Accuracy,
-		{Name: "half", Score: func(gold, pred []int) float64 { return 50 }},
+		{Name: "half", Score: func([]tasks.Example, []tasks.Prediction) float64 { return 50 }},
 	}}
-	ranked, err := tasks.Evaluate(task, []int{0, 0, 0, 1}, []int{0, 0, 1, 1})
+	ranked, err := tasks.EvaluateClasses(task, []int{0, 0, 0, 1}, []int{0, 0, 1, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrote, err := tasks.Evaluate(task, []int{0, 0, 0, 1}, []int{-1, 0, -1, 1})
+	wrote, err := tasks.EvaluateClasses(task, []int{0, 0, 0, 1}, []int{-1, 0, -1, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestShowScores(t *testing.T) {
 		ev     tune.Evaluation
 		want   string
 	}{
-		{"rank", tune.Evaluation{Report: ranked, CutShare: 0.25}, `
+		{"rank", tune.Evaluation{Ranked: true, Report: ranked, CutShare: 0.25}, `
               accuracy  half  illegal
 by rank           75.0  50.0    0.0 %
 always world      62.5
@@ -56,7 +56,7 @@ sport                       0      1        0
 
 inputs cut: 0.0 %
 `},
-		{"both", tune.Evaluation{Report: ranked, Generated: &wrote}, `
+		{"both", tune.Evaluation{Ranked: true, Report: ranked, Generated: &wrote}, `
               accuracy  half  illegal
 by rank           75.0  50.0    0.0 %
 written           50.0  50.0   50.0 %

@@ -111,7 +111,7 @@ func tuneAndScore(ctx context.Context, rt *ort.Runtime, s tune.Settings, opts tu
 	for i, e := range examples {
 		gold[i] = e.Label
 	}
-	return tasks.Hits(gold, ev.Predictions), nil
+	return tasks.Hits(gold, ev.ByClass()), nil
 }
 
 func mean(xs []float64) float64 {

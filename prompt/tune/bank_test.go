@@ -9,6 +9,7 @@ import (
 
 	"softprompt/onnx"
 	"softprompt/prompt"
+	"softprompt/tasks"
 )
 
 // ramp is a prompt whose elements count up from first.
@@ -161,18 +162,18 @@ func TestFeedKeepsTheFirstError(t *testing.T) {
 	}
 }
 
-// TestCandidates gives each row all candidates, padded to the longest.
+// TestCandidates gives each row its candidates, padded to the longest and the most.
 func TestCandidates(t *testing.T) {
 	in := newFeed()
 	defer in.close()
-	longest := in.candidates(2, [][]int64{{5, 6, 1}, {7, 1}})
+	longest := in.candidates([][][]int64{{{5, 6, 1}, {7, 1}}, {{5, 1}}}, 2)
 	if in.err != nil || longest != 3 {
 		t.Fatalf("longest %d, %v", longest, in.err)
 	}
 	if got := in.tensors["candidate_ids"].Shape(); !slices.Equal(got, []int64{2, 2, 3}) {
 		t.Errorf("shape %v", got)
 	}
-	if got := in.tensors["candidate_ids"].Int64s(); !slices.Equal(got, []int64{5, 6, 1, 7, 1, ignored, 5, 6, 1, 7, 1, ignored}) {
+	if got := in.tensors["candidate_ids"].Int64s(); !slices.Equal(got, []int64{5, 6, 1, 7, 1, ignored, 5, 1, ignored, ignored, ignored, ignored}) {
 		t.Errorf("ids %v", got)
 	}
 	rank := newFeed()
@@ -183,6 +184,23 @@ func TestCandidates(t *testing.T) {
 	}
 	if got := rank.tensors["right"].Float32s(); !slices.Equal(got, []float32{0, 0, 1, 1, 1, 0}) {
 		t.Errorf("right answers %v", got)
+	}
+	own := newFeed()
+	defer own.close()
+	free := &Judge{Task: &tasks.Task{}}
+	rows := []Row{
+		{Choices: [][]int64{{5, 1}}, Example: tasks.Example{Choices: []string{"a"}, Answers: []string{"a"}}},
+		{Choices: [][]int64{{6, 1}, {7, 8, 1}}, Example: tasks.Example{Choices: []string{"b", "c d"}, Answers: []string{"x", "c d"}}},
+	}
+	if _, err := own.choices(rows, StepOptions{Weight: 1, Judge: free}); err != nil {
+		t.Fatal(err)
+	}
+	if got := own.tensors["right"].Float32s(); !slices.Equal(got, []float32{1, 0, 0, 1}) {
+		t.Errorf("right choices %v", got)
+	}
+	rows[0].Example.Answers = nil
+	if _, err := own.choices(rows, StepOptions{Weight: 1, Judge: free}); err == nil || !strings.Contains(err.Error(), "row 0 of the batch has no right answer") {
+		t.Errorf("error %v", err)
 	}
 	if got := rank.tensors["row_weights"].Float32s(); !slices.Equal(got, []float32{0.5, 0.5}) {
 		t.Errorf("weights %v", got)

@@ -17,42 +17,63 @@ type Row struct {
 	Target []int64 // target tokens, EOS last; nil where there is none
 	Label  int     // class, −1 where there is none
 	// Key names the example whatever batch it is in: dropout is drawn by it.
-	Key    uint64
-	Prompt int  // which of the bank's prompts it uses
-	Cut    bool // the input was longer than allowed
+	Key     uint64
+	Prompt  int       // which of the bank's prompts it uses
+	Cut     bool      // the input was longer than allowed
+	Choices [][]int64 // the example's choices, EOS last; nil where it lists none
+	Example tasks.Example
 }
 
 // encoder turns examples into rows.
 type encoder struct {
-	tok      *models.Tokenizer
-	examples []tasks.Example
-	maxInput int
-	rows     []Row // the inputs of some are encoded later
+	tok       *models.Tokenizer
+	examples  []tasks.Example
+	maxInput  int
+	maxTarget int
+	answers   map[string][]int64 // by text
+	rows      []Row              // the inputs of some are encoded later
 }
 
-// newEncoder encodes the targets of examples, and says where one does not fit:
-// cutting it would train on another word.
+// newEncoder encodes the targets and choices of examples, and says where one
+// does not fit.
 func newEncoder(tok *models.Tokenizer, examples []tasks.Example, maxInput, maxTarget int) (*encoder, error) {
-	e := &encoder{tok, examples, maxInput, make([]Row, len(examples))}
-	targets := map[string][]int64{}
+	e := &encoder{tok: tok, examples: examples, maxInput: maxInput, maxTarget: maxTarget, answers: map[string][]int64{}}
+	e.rows = make([]Row, len(examples))
+	var err error
 	for i, x := range examples {
-		e.rows[i] = Row{Label: x.Label, Key: uint64(x.Index)}
-		if x.Target == "" {
-			continue
+		e.rows[i] = Row{Label: x.Label, Key: uint64(x.Index), Example: x}
+		if x.Target != "" {
+			if e.rows[i].Target, err = e.answer(x.ID, x.Target, x.Label < 0 && len(x.Choices) == 0); err != nil {
+				return nil, err
+			}
 		}
-		if targets[x.Target] == nil {
-			t, cut, err := tok.EncodeEOS(x.Target, maxTarget)
+		for _, choice := range x.Choices {
+			ids, err := e.answer(x.ID, choice, false)
 			if err != nil {
-				return nil, fmt.Errorf("encoding the target of row %s: %w", x.ID, err)
+				return nil, err
 			}
-			if cut {
-				return nil, fmt.Errorf("encoding row %s: target %q has more than %d tokens", x.ID, x.Target, maxTarget)
-			}
-			targets[x.Target] = t
+			e.rows[i].Choices = append(e.rows[i].Choices, ids)
 		}
-		e.rows[i].Target = targets[x.Target]
 	}
 	return e, nil
+}
+
+// answer encodes a target or a choice of a row, each text once. Free text may
+// be cut where it is longer than allowed, as T5's preprocessors do; a label
+// word or a choice would become another one.
+func (e *encoder) answer(row, text string, free bool) ([]int64, error) {
+	if ids := e.answers[text]; ids != nil {
+		return ids, nil
+	}
+	ids, cut, err := e.tok.EncodeEOS(text, e.maxTarget)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the target of row %s: %w", row, err)
+	}
+	if cut && !free {
+		return nil, fmt.Errorf("encoding row %s: target %q has more than %d tokens", row, text, e.maxTarget)
+	}
+	e.answers[text] = ids
+	return ids, nil
 }
 
 // input encodes the input of a row unless that was done.

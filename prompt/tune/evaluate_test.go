@@ -100,8 +100,8 @@ func TestClassesOfSeveralWords(t *testing.T) {
 	for i, r := range rows {
 		loss -= classes[i][r.Label] / float64(len(rows))
 		best := tasks.Best(classes[i])
-		if ev.Predictions[i] != best {
-			t.Errorf("row %d is predicted as %d, its scores are %v", i, ev.Predictions[i], classes[i])
+		if ev.Predictions[i].Class != best {
+			t.Errorf("row %d is predicted as %d, its scores are %v", i, ev.Predictions[i].Class, classes[i])
 		}
 		if best == r.Label {
 			hits++

@@ -153,7 +153,7 @@ func promptTask(m prompt.Meta, opts PredictOptions) (*tasks.Task, error) {
 	}
 	var v tasks.Verbalizer
 	if words != "" {
-		if v, err = tasks.ParseVerbalizer(words, t.Labels); err != nil {
+		if v, err = t.ParseWords(words); err != nil {
 			return nil, err
 		}
 	}
@@ -185,6 +185,9 @@ func (p *Predictor) rows(ctx context.Context, texts []string) ([]Row, error) {
 
 // Predict ranks the labels for each text.
 func (p *Predictor) Predict(ctx context.Context, texts []string) ([]Prediction, error) {
+	if !p.Task.HasWords() {
+		return nil, hint.Wrap(fmt.Errorf("predicting: no words stand for the classes of task %s", p.Task.Name), "let the model write: softprompt generate")
+	}
 	rows, err := p.rows(ctx, texts)
 	if err != nil {
 		return nil, err
@@ -252,7 +255,7 @@ func (p *Predictor) ScoreSplit(ctx context.Context, split tasks.Split, from task
 		return nil, err
 	}
 	ev, err := p.Evaluate(ctx, p.bank, p.judge, rows)
-	if err != nil || !generate {
+	if err != nil || !generate || !ev.Ranked {
 		return ev, err
 	}
 	ev.Generated, err = p.EvaluateGenerated(ctx, p.bank, p.judge, rows)

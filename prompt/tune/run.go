@@ -244,7 +244,7 @@ func (t *trainer) compare(ctx context.Context) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Comparison{Split: tasks.Validation, Examples: before.Examples, Metric: t.task.Metrics[0].Name, Majority: before.Majority, NoPrompt: before.Score}
+	c := &Comparison{Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority, NoPrompt: before.Score}
 	for _, p := range []struct {
 		tensors []prompt.Tensor
 		score   *float64

@@ -15,8 +15,18 @@ import (
 // reads a row once for all its candidates; rows run in batches of similar
 // length, as many at once as there are workers.
 func (f *Frozen) Score(ctx context.Context, bank *Bank, rows []Row, candidates [][]int64) ([][]float64, error) {
+	return f.ScoreEach(ctx, bank, rows, func(*Row) [][]int64 { return candidates })
+}
+
+// ScoreEach is [Frozen.Score] where each row has candidates of its own, as
+// many as it likes but at least one.
+func (f *Frozen) ScoreEach(ctx context.Context, bank *Bank, rows []Row, candidates func(r *Row) [][]int64) ([][]float64, error) {
 	out := make([][]float64, len(rows))
-	err := f.eachBatch(ctx, rows, 1, func(ctx context.Context, workers int, batch []int) error {
+	most := 1
+	for i := range rows {
+		most = max(most, len(candidates(&rows[i])))
+	}
+	err := f.eachBatch(ctx, rows, (most+manyCandidates-1)/manyCandidates, func(ctx context.Context, workers int, batch []int) error {
 		s, err := f.session(ctx, scoreGraph, workers)
 		if err != nil {
 			return err
@@ -25,6 +35,10 @@ func (f *Frozen) Score(ctx context.Context, bank *Bank, rows []Row, candidates [
 	})
 	return out, err
 }
+
+// manyCandidates of a row weigh as much as the row: that many label words are
+// next to nothing beside the encoder.
+const manyCandidates = 16
 
 // scoreBatch rows run at once: enough to keep two cores busy with short text,
 // few enough that long text does not fill the memory.
@@ -54,19 +68,23 @@ func byLength(rows []Row, size int) [][]int {
 }
 
 // scoreBatch scores the rows of the given indices and puts their results in out.
-func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, rows []Row, batch []int, candidates [][]int64, out [][]float64) error {
+func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, rows []Row, batch []int, candidates func(r *Row) [][]int64, out [][]float64) error {
 	in := newFeed()
 	defer in.close()
 	part := make([]Row, len(batch))
+	sets := make([][][]int64, len(batch))
+	most := 0
 	for i, at := range batch {
 		part[i] = rows[at]
+		sets[i] = candidates(&rows[at])
+		most = max(most, len(sets[i]))
 	}
 	in.inputs(part, bank, f.Model.Config.PadID)
-	in.candidates(len(part), candidates)
+	in.candidates(sets, most)
 	if in.err != nil {
 		return in.err
 	}
-	logp, err := ort.NewTensor(onnx.Float32, int64(len(part)), int64(len(candidates)))
+	logp, err := ort.NewTensor(onnx.Float32, int64(len(part)), int64(most))
 	if err != nil {
 		return err
 	}
@@ -75,9 +93,9 @@ func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, row
 		return fmt.Errorf("scoring %d rows: %w", len(batch), err)
 	}
 	for i, at := range batch {
-		scores := make([]float64, len(candidates))
-		for j, v := range logp.Float32s()[i*len(candidates) : (i+1)*len(candidates)] {
-			scores[j] = float64(v)
+		scores := make([]float64, len(sets[i]))
+		for j := range scores {
+			scores[j] = float64(logp.Float32s()[i*most+j])
 		}
 		out[at] = scores
 	}

@@ -72,7 +72,7 @@ const (
 // where the paper chose on the split it reports.
 func Defaults(t *tasks.Task) Settings {
 	init := "vocab"
-	if len(t.Labels) > 0 {
+	if t.HasWords() || len(t.InitWords) > 0 {
 		init = "class-labels"
 	}
 	return Settings{
@@ -162,7 +162,7 @@ func (s Settings) task() (*tasks.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := tasks.ParseVerbalizer(s.Verbalizer, t.Labels)
+	v, err := t.ParseWords(s.Verbalizer)
 	if err != nil {
 		return nil, err
 	}

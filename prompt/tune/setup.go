@@ -108,6 +108,7 @@ func (u *setup) loadRows(ctx context.Context) error {
 			"choose a smaller --held-out")
 	}
 	train, held := tasks.HoldOut(train, s.HeldOut, s.Seed)
+	train = u.task.TrainingRows(train)
 	if s.TrainRows > 0 && s.TrainRows < len(train) {
 		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
 	}
@@ -154,7 +155,7 @@ func (u *setup) newMeta(version string) (prompt.Meta, error) {
 		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
 		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
 		TokenizerHash: u.frozen.Tokenizer.Hash(),
-		ScoreName:     "held-out " + u.task.Metrics[0].Name,
+		ScoreName:     "held-out " + u.task.ScoreName(),
 		Seed:          s.Seed, Init: s.Init, Version: version,
 	}, nil
 }
@@ -173,7 +174,7 @@ func (u *setup) initial() (*prompt.Prompt, error) {
 	values, err := spec.From(prompt.Source{
 		Embeddings: prompt.Embeddings{Rows: min(rows, u.frozen.Tokenizer.VocabSize()), Row: row},
 		Encode:     u.frozen.Tokenizer.Encode,
-		Labels:     u.task.Verbalizer.List(),
+		Labels:     initWords(u.task),
 		Log:        u.log,
 	})(prompt.NewRand(s.Seed, prompt.StreamInit), s.Length, d)
 	if err != nil {
@@ -182,6 +183,14 @@ func (u *setup) initial() (*prompt.Prompt, error) {
 	p := prompt.New(values, s.Length, d)
 	p.Meta = u.meta
 	return p, nil
+}
+
+// initWords are what a prompt that starts from a task's words starts from.
+func initWords(t *tasks.Task) []string {
+	if t.HasWords() {
+		return t.Verbalizer.List()
+	}
+	return t.InitWords
 }
 
 // Close ends the sessions and the model.

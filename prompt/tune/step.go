@@ -23,7 +23,7 @@ type StepOptions struct {
 	// Weight is that of every target token in the loss, or of every row when
 	// a label is chosen: 1 for the sum, 1/tokens for the mean.
 	Weight float32
-	// Judge has the candidates when the graph trains on the choice of a label.
+	// Judge has the candidates when the graph trains on a choice.
 	Judge *Judge
 	// Dropout draws the masks; it is needed when the graph has dropout.
 	Dropout *Dropout
@@ -102,35 +102,44 @@ func (in *feed) answers(rows []Row, opts StepOptions) (int, error) {
 	return longest, nil
 }
 
-// choices feeds the label words as candidates for each row, marks the right
+// choices feeds what each row can be answered with, marks the right
 // ones, and returns T.
 func (in *feed) choices(rows []Row, opts StepOptions) (int, error) {
 	j := opts.Judge
 	if j == nil {
-		return 0, errors.New("there are no label words to choose among")
+		return 0, errors.New("there is nothing to choose among")
 	}
-	right := make([]float32, 0, len(rows)*len(j.candidates))
-	for i, r := range rows {
-		if r.Label < 0 {
-			return 0, fmt.Errorf("row %d of the batch has no label", i)
+	sets, marks := make([][][]int64, len(rows)), make([][]bool, len(rows))
+	most := 0
+	for i := range rows {
+		sets[i], marks[i] = j.choices(&rows[i])
+		if !slices.Contains(marks[i], true) {
+			return 0, fmt.Errorf("row %d of the batch has no right answer to choose", i)
 		}
-		for _, class := range j.classes {
-			mark := float32(0)
-			if class == r.Label {
-				mark = 1
+		most = max(most, len(sets[i]))
+	}
+	right := make([]float32, len(rows)*most)
+	for i := range marks {
+		for c, ok := range marks[i] {
+			if ok {
+				right[i*most+c] = 1
 			}
-			right = append(right, mark)
 		}
 	}
-	in.floats("right", right, len(rows), len(j.candidates))
+	in.floats("right", right, len(rows), most)
 	in.floats("row_weights", slices.Repeat([]float32{opts.Weight}, len(rows)), len(rows))
-	return in.candidates(len(rows), j.candidates), nil
+	return in.candidates(sets, most), nil
 }
 
-// candidates feeds the same candidate answers [C] for each of n rows, as
-// [n,C,T], and returns T.
-func (in *feed) candidates(n int, candidates [][]int64) int {
-	ids, longest := padded(slices.Repeat(candidates, n))
-	in.ints("candidate_ids", ids, n, len(candidates), longest)
+// candidates feeds candidate answers of each row, as [B,C,T] with C the most
+// that a row has, and returns T.
+func (in *feed) candidates(sets [][][]int64, most int) int {
+	all := make([][]int64, 0, len(sets)*most)
+	for _, set := range sets {
+		all = append(all, set...)
+		all = append(all, make([][]int64, most-len(set))...)
+	}
+	ids, longest := padded(all)
+	in.ints("candidate_ids", ids, len(sets), most, longest)
 	return longest
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"softprompt/models"
@@ -38,7 +39,7 @@ func TestReadBoolQ(t *testing.T) {
 		{Index: 0, Input: "question: is water wet passage: Water.", Label: 1, Target: "True"},
 		{Index: 1, Input: "question: is water wet passage: Water and more water.", Label: 0, Target: "False"},
 	} {
-		if examples[i] != want {
+		if !cmp.Equal(examples[i], want) {
 			t.Errorf("example %d is %+v, want %+v", i, examples[i], want)
 		}
 	}

@@ -43,7 +43,7 @@ func Answer(ctx context.Context, rt *ort.Runtime, dir, data string) (Answers, er
 	if err != nil {
 		return Answers{}, err
 	}
-	a := Answers{Accuracy: ev.Score, Predictions: ev.Predictions}
+	a := Answers{Accuracy: ev.Score, Predictions: ev.ByClass()}
 	for _, e := range examples {
 		a.Gold = append(a.Gold, e.Label)
 	}

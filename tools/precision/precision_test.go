@@ -7,9 +7,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"softprompt/onnx/ort"
 	"softprompt/prompt/tune"
@@ -253,7 +254,7 @@ func TestDraw(t *testing.T) {
 			}
 			drawn[i] = append(drawn[i], seen...)
 		}
-		if !slices.Equal(drawn[0], drawn[1]) {
+		if !cmp.Equal(drawn[0], drawn[1]) {
 			t.Errorf("%s: two draws differ", c.task)
 		}
 	}
