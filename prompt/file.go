@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"softprompt/models"
 	"softprompt/onnx/hint"
@@ -121,6 +122,12 @@ func loadFolder(dir string) (*Prompt, error) {
 	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err == nil {
 		return nil, hint.Wrap(fmt.Errorf("loading a prompt from %s: a PEFT folder, which this version cannot read", dir),
 			"save the matrix from Python with numpy.save and name the .npy file")
+	}
+	if below, _ := filepath.Glob(filepath.Join(dir, "*", FileName)); len(below) > 0 {
+		for i := range below {
+			below[i] = filepath.Dir(below[i])
+		}
+		return nil, hint.Wrap(fmt.Errorf("loading a prompt from %s: it holds several", dir), "name one of them: %s", strings.Join(below, ", "))
 	}
 	return nil, hint.Wrap(fmt.Errorf("loading a prompt from %s: no %s in this folder", dir, FileName),
 		"name a run folder of softprompt train that has saved a prompt")

@@ -111,7 +111,7 @@ func (c *benchPrecisionCmd) both() (tune.Settings, export.Precision, error) {
 			config = filepath.Join(c.Prompt, tune.ConfigFile)
 		}
 	}
-	s, from, err := c.effective(config)
+	s, from, err := c.effectiveOf(config)
 	if err != nil {
 		return s, "", err
 	}

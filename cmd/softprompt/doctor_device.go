@@ -101,6 +101,6 @@ func step(ctx context.Context, f *tune.Frozen) error {
 	}
 	defer bank.Close()
 	rows := []tune.Row{{IDs: []int64{5, 6, 7, 1}, Target: []int64{5, 1}}, {IDs: []int64{8, 1}, Target: []int64{6, 1}}}
-	_, err = f.Step(ctx, bank, rows, tune.StepOptions{Weight: 1})
+	_, err = f.Step(ctx, bank, rows, tune.StepOptions{Weights: []float32{1}})
 	return err
 }

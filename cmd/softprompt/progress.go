@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,9 +28,10 @@ func (ui *tui) progress() (report func(tune.Event), done func()) {
 	if ui.stderr.terminal() {
 		show, done = ui.bar()
 	}
+	over := map[string]bool{} // by run, those whose last score is there
 	return func(e tune.Event) {
 		show(e)
-		if e.Evaluated && e.Step == e.Steps {
+		if over[e.Run] = e.Evaluated && e.Step == e.Steps; over[e.Run] && !slices.Contains(slices.Collect(maps.Values(over)), false) {
 			ui.note("comparing on the validation rows: no prompt, the prompt before tuning and after")
 		}
 	}, done
@@ -36,41 +39,57 @@ func (ui *tui) progress() (report func(tune.Event), done func()) {
 
 // lines writes a line now and then.
 func (ui *tui) lines() func(tune.Event) {
-	var last time.Time
-	s := &status{}
+	last := map[string]time.Time{}
+	runs := map[string]*status{}
 	return func(e tune.Event) {
+		s := runs[e.Run]
+		if s == nil {
+			s = &status{}
+			runs[e.Run] = s
+		}
 		s.update(e)
-		if e.Evaluated || time.Since(last) >= between {
-			last = time.Now()
-			ui.note("step %d/%d  %s", e.Step, e.Steps, s)
+		if e.Evaluated || time.Since(last[e.Run]) >= between {
+			last[e.Run] = time.Now()
+			ui.note("%sstep %d/%d  %s", prefix(e.Run), e.Step, e.Steps, s)
 		}
 	}
 }
 
-// bar draws a progress bar on the terminal.
+// bar draws a progress bar on the terminal, one for each run.
 func (ui *tui) bar() (report func(tune.Event), done func()) {
-	s := &status{}
-	var text atomic.Value // what stands behind the bar, which draws when it likes
+	type bar struct {
+		status
+		text atomic.Value // what stands behind the bar, which draws when it likes
+		*mpb.Bar
+	}
 	var p *mpb.Progress
-	var b *mpb.Bar
+	bars := map[string]*bar{}
 	terminal := ui.stderr.w
 	report = func(e tune.Event) {
-		s.update(e)
-		text.Store(" " + s.String())
 		if p == nil {
 			p = mpb.New(mpb.WithOutput(terminal), mpb.WithWidth(24))
-			b = p.New(int64(e.Steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("╌"),
-				mpb.PrependDecorators(decor.CountersNoUnit("%d/%d ")),
-				mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return text.Load().(string) })))
 			ui.stderr.swap(p)
 		}
+		b := bars[e.Run]
+		if b == nil {
+			b = &bar{}
+			b.text.Store("")
+			b.Bar = p.New(int64(e.Steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("╌"),
+				mpb.PrependDecorators(decor.Name(prefix(e.Run)), decor.CountersNoUnit("%d/%d ")),
+				mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.text.Load().(string) })))
+			bars[e.Run] = b
+		}
+		b.update(e)
+		b.text.Store(" " + b.String())
 		b.SetCurrent(int64(e.Step))
 	}
 	done = func() {
 		if p == nil {
 			return
 		}
-		b.Abort(false)
+		for _, b := range bars {
+			b.Abort(false)
+		}
 		p.Wait()
 		ui.stderr.swap(terminal)
 	}

@@ -80,28 +80,46 @@ func (f *settingFlags) given() []string {
 	return keys
 }
 
-// effective puts the settings of a run together: flags over the file (none if
-// path is "") over the defaults of the method and the task, which either of
-// them names. It also says where each value came from, by key.
-func (f *settingFlags) effective(path string) (tune.Settings, map[string]origin, error) {
+// named returns what flags and file say of method and task, without defaults,
+// and the tasks, which commas separate.
+func (f *settingFlags) named(file configFile) (s tune.Settings, tasksOf []string, err error) {
+	from := map[string]origin{}
+	if err := file.apply(&s, from); err != nil {
+		return s, nil, err
+	}
+	f.apply(&s, from)
+	if s.Task == "" {
+		return s, nil, hint.Wrap(usagef("missing --task"), "tasks: %s", strings.Join(tasks.Names(), ", "))
+	}
+	return s, strings.Split(s.Task, ","), nil
+}
+
+// effectiveOf is [settingFlags.effective] for a file that may be "", and one task.
+func (f *settingFlags) effectiveOf(path string) (tune.Settings, map[string]origin, error) {
 	file, err := readConfig(path)
 	if err != nil {
 		return tune.Settings{}, nil, err
 	}
-	var named tune.Settings
-	from := map[string]origin{}
-	if err := file.apply(&named, from); err != nil {
-		return tune.Settings{}, nil, err
-	}
-	f.apply(&named, from)
-	if named.Task == "" {
-		return tune.Settings{}, nil, hint.Wrap(usagef("missing --task"), "tasks: %s", strings.Join(tasks.Names(), ", "))
-	}
-	task, err := tasks.Lookup(named.Task)
+	named, names, err := f.named(file)
 	if err != nil {
 		return tune.Settings{}, nil, err
 	}
-	s, err := tune.DefaultsOf(task, named.Method)
+	if len(names) > 1 {
+		return tune.Settings{}, nil, usagef("want one task, not %s", named.Task)
+	}
+	return f.effective(file, named.Method, names[0])
+}
+
+// effective puts the settings of a run together: flags over the file over the
+// defaults of the method and the task. It also says where each value came
+// from, by key.
+func (f *settingFlags) effective(file configFile, method, name string) (tune.Settings, map[string]origin, error) {
+	from := map[string]origin{}
+	task, err := tasks.Lookup(name)
+	if err != nil {
+		return tune.Settings{}, nil, err
+	}
+	s, err := tune.DefaultsOf(task, method)
 	if err != nil {
 		return tune.Settings{}, nil, usageError{err}
 	}
@@ -117,6 +135,7 @@ func (f *settingFlags) effective(path string) (tune.Settings, map[string]origin,
 		return tune.Settings{}, nil, err
 	}
 	f.apply(&s, from)
+	s.Task = name // of several, this one
 	if err := s.Check(); err != nil {
 		return tune.Settings{}, nil, usageError{err}
 	}

@@ -45,7 +45,7 @@ func TestEffective(t *testing.T) {
 	}
 	length, seed := 9, uint64(3)
 	f := settingFlags{Length: &length, Seed: &seed}
-	s, from, err := f.effective(path)
+	s, from, err := f.effectiveOf(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	if err := tune.WriteSettings(path, want); err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := (&settingFlags{}).effective(path)
+	got, _, err := (&settingFlags{}).effectiveOf(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestConfigRoundTrip(t *testing.T) {
 
 // TestNoTask names the tasks there are.
 func TestNoTask(t *testing.T) {
-	_, _, err := (&settingFlags{}).effective("")
+	_, _, err := (&settingFlags{}).effectiveOf("")
 	if exitCode(err) != exitUsage || hint.Of(err) != "tasks: "+strings.Join(tasks.Names(), ", ") {
 		t.Errorf("error %v, hint %q", err, hint.Of(err))
 	}

@@ -23,6 +23,7 @@ type trainCmd struct {
 	Config      string `placeholder:"FILE" help:"YAML file of settings, the keys as the flags with _ for -; flags go before it."`
 	PrintConfig bool   `help:"Print every setting and where its value came from, and train nothing."`
 	DryRun      bool   `help:"Print memory, steps and an estimate of the time, and train nothing."`
+	Seeds       int    `placeholder:"N" help:"Tune N prompts at once, of the seeds from --seed on."`
 
 	settingFlags
 }
@@ -35,46 +36,78 @@ Ctrl+C saves and stops; --resume goes on.
     softprompt train --model tiny --task sst2 --out runs/sst2
     softprompt train --model ./my-t5 --task sst2 --length 20 --steps 2000 --out runs/mine
     softprompt train --config runs/sst2/config.yaml --seed 2 --out runs/sst2-2
-    softprompt train --resume runs/sst2`
+    softprompt train --resume runs/sst2
+
+Several tasks, several seeds or both share one pass through the model. Each run has a
+folder of its own below --out.
+
+    softprompt train --task boolq,cb,rte --data ./superglue --out runs/three
+    softprompt train --task sst2 --seeds 5 --out runs/sst2`
 }
 
 // Run tunes, resumes, plans or prints.
 func (c *trainCmd) Run(ctx context.Context, ui *tui) error {
 	if c.Resume != "" {
-		if flags := c.given(); len(flags) > 0 || c.Out != "" || c.Config != "" || c.PrintConfig || c.DryRun {
+		if flags := c.given(); len(flags) > 0 || c.Out != "" || c.Config != "" || c.PrintConfig || c.DryRun || c.Seeds != 0 {
 			return usagef("--resume goes on with the settings of the run and takes no others")
 		}
-		s, err := tune.ReadSettings(c.Resume)
-		if err != nil {
-			return err
-		}
-		return c.train(ctx, ui, s, c.Resume, func(rt *ort.Runtime, opts tune.Options) (*tune.Result, error) {
-			return tune.Resume(ctx, rt, opts)
-		})
+		return c.resume(ctx, ui)
 	}
-	s, from, err := c.effective(c.Config)
+	runs, err := c.runs()
 	if err != nil {
 		return err
 	}
+	first := runs[0]
+	if len(runs) > 1 && (c.PrintConfig || c.DryRun) {
+		return usagef("--print-config and --dry-run are of one run, and this is %d: name one task and no --seeds", len(runs))
+	}
 	switch {
 	case c.PrintConfig:
-		return c.printConfig(ctx, ui, s, from)
+		return c.printConfig(ctx, ui, first.Settings, first.from)
 	case c.DryRun:
-		return c.plan(ctx, ui, s)
+		return c.plan(ctx, ui, first.Settings)
 	case c.Out == "":
 		return usagef("missing --out, the folder to put the run in")
 	}
-	return c.train(ctx, ui, s, c.Out, func(rt *ort.Runtime, opts tune.Options) (*tune.Result, error) {
-		return tune.Train(ctx, rt, s, opts)
+	named := make([]tune.Named, len(runs))
+	for i, r := range runs {
+		named[i] = r.Named
+	}
+	return c.train(ctx, ui, named, c.Out, func(rt *ort.Runtime, opts tune.Options) ([]*tune.Result, error) {
+		if len(named) > 1 {
+			return tune.TrainAll(ctx, rt, named, opts)
+		}
+		r, err := tune.Train(ctx, rt, first.Settings, opts)
+		return []*tune.Result{r}, err
+	})
+}
+
+// resume goes on with the run, or the runs, of a folder.
+func (c *trainCmd) resume(ctx context.Context, ui *tui) error {
+	folders, err := tune.RunFolders(c.Resume)
+	if err != nil {
+		return err
+	}
+	var named []tune.Named
+	for _, dir := range folders {
+		s, err := tune.ReadSettings(dir)
+		if err != nil {
+			return err
+		}
+		named = append(named, tune.Named{Name: filepath.Base(dir), Settings: s})
+	}
+	return c.train(ctx, ui, named, c.Resume, func(rt *ort.Runtime, opts tune.Options) ([]*tune.Result, error) {
+		return tune.ResumeAll(ctx, rt, opts)
 	})
 }
 
 // train runs to the end and shows it.
-func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir string, run func(*ort.Runtime, tune.Options) (*tune.Result, error)) error {
+func (c *trainCmd) train(ctx context.Context, ui *tui, runs []tune.Named, dir string, run func(*ort.Runtime, tune.Options) ([]*tune.Result, error)) error {
 	rt, err := ort.Open(ort.Options{Log: ui.log})
 	if err != nil {
 		return err
 	}
+	s := runs[0].Settings
 	threads := s.Threads
 	if threads == 0 {
 		threads = ort.Threads()
@@ -84,27 +117,41 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 		what = s.Method
 	}
 	ui.note("tuning %s for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
-		what, s.Model, s.Task, s.Steps, s.Device, threads, rt.Version())
-	planned := func(s tune.Settings) { ui.note("%s", passes(s, threads)) }
+		what, s.Model, subjects(runs), s.Steps, s.Device, threads, rt.Version())
+	told := false
+	planned := func(s tune.Settings) {
+		if !told {
+			ui.note("%s", passes(s, threads))
+		}
+		told = true
+	}
 	report, done := ui.progress()
-	result, err := run(rt, tune.Options{Out: dir, Report: report, Planned: planned, Log: ui.log, Open: ui.opening(), Version: programVersion()})
+	results, err := run(rt, tune.Options{Out: dir, Report: report, Planned: planned, Log: ui.log, Open: ui.opening(), Version: programVersion()})
 	done()
 	if err != nil {
 		return resumable(err, dir)
 	}
-	if err := drawCurve(dir); err != nil {
-		ui.warn("the prompt is tuned, but its curve could not be drawn: %v", err)
+	for _, r := range results {
+		if err := drawCurve(filepath.Dir(r.Prompt)); err != nil {
+			ui.warn("the prompt is tuned, but its curve could not be drawn: %v", err)
+		}
+		if w := r.Validation.Warning; w != "" {
+			ui.warn("%s%s", prefix(r.Name), w)
+		}
+		if advice := advise(r); advice != "" {
+			ui.note("%s%s", prefix(r.Name), advice)
+		}
 	}
-	if w := result.Validation.Warning; w != "" {
-		ui.warn("%s", w)
+	switch {
+	case len(results) > 1 && ui.json:
+		return ui.emit(results)
+	case len(results) > 1:
+		ui.showResults(results, dir)
+	case ui.json:
+		return ui.emit(results[0])
+	default:
+		ui.showResult(results[0], dir)
 	}
-	if advice := advise(result); advice != "" {
-		ui.note("%s", advice)
-	}
-	if ui.json {
-		return ui.emit(result)
-	}
-	ui.showResult(result, dir)
 	return nil
 }
 

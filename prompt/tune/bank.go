@@ -2,6 +2,7 @@ package tune
 
 import (
 	"fmt"
+	"slices"
 
 	"softprompt/grad"
 	"softprompt/onnx"
@@ -20,13 +21,14 @@ type Bank struct {
 	values map[string]*ort.Tensor // by graph input
 	grads  map[string]*ort.Tensor // by graph output
 	mask   *ort.Tensor            // prompt_mask [K,P]
+	shapes map[string][][]int64   // by graph input, of each prompt's own tensor
 }
 
 // NewBank lays prompts of one method side by side. What has the prompt's length
 // as its first size is padded; all else has one shape. A nil method gives the
 // bank of a model without prompts.
 func NewBank(method *prompt.Method, prompts ...*prompt.Prompt) (*Bank, error) {
-	b := &Bank{K: len(prompts), method: method, values: map[string]*ort.Tensor{}, grads: map[string]*ort.Tensor{}}
+	b := &Bank{K: len(prompts), method: method, values: map[string]*ort.Tensor{}, grads: map[string]*ort.Tensor{}, shapes: map[string][][]int64{}}
 	if method == nil {
 		return b, nil
 	}
@@ -58,6 +60,7 @@ func (b *Bank) add(t prompt.Trainable, prompts []*prompt.Prompt) error {
 			shape[0] = max(shape[0], part.Shape[0])
 		}
 		parts[k] = part
+		b.shapes[t.Input] = append(b.shapes[t.Input], part.Shape)
 	}
 	full := append([]int64{int64(b.K)}, shape...)
 	values, err := ort.NewTensor(onnx.Float32, full...)
@@ -103,24 +106,42 @@ func (b *Bank) setMask(length int64, parts []*prompt.Tensor) error {
 // Prompt returns a copy of the k-th prompt's tensors.
 func (b *Bank) Prompt(k int) []prompt.Tensor {
 	var out []prompt.Tensor
-	for _, t := range b.method.Trainables {
-		v := b.values[t.Input]
-		shape := v.Shape()[1:]
-		each := len(v.Float32s()) / b.K
-		data := append([]float32(nil), v.Float32s()[k*each:(k+1)*each]...)
-		out = append(out, prompt.Tensor{Name: t.Name, Shape: shape, Data: data})
+	values, _ := b.TensorsOf(k)
+	for i, t := range b.method.Trainables {
+		out = append(out, prompt.Tensor{Name: t.Name, Shape: slices.Clone(b.shapes[t.Input][k]), Data: slices.Clone(values[i])})
 	}
 	return out
 }
 
-// Tensors returns the values and gradients in the order of the method's
-// trainables, in place, as a [grad.Optimizer] takes them.
+// Tensors returns the values and gradients of all prompts in the order of the
+// method's trainables, in place, as a [grad.Optimizer] of K copies takes them.
 func (b *Bank) Tensors() (values, grads [][]float32) {
 	for _, t := range b.method.Trainables {
 		values = append(values, b.values[t.Input].Float32s())
 		grads = append(grads, b.grads[grad.Prefix+t.Input].Float32s())
 	}
 	return values, grads
+}
+
+// TensorsOf returns those of the k-th prompt without its padding, as an
+// optimiser of one copy takes them.
+func (b *Bank) TensorsOf(k int) (values, grads [][]float32) {
+	for _, t := range b.method.Trainables {
+		values = append(values, b.own(b.values[t.Input], t, k))
+		grads = append(grads, b.own(b.grads[grad.Prefix+t.Input], t, k))
+	}
+	return values, grads
+}
+
+// own returns the part of a tensor [K,…] that is the k-th prompt's. Padding
+// stands before it.
+func (b *Bank) own(x *ort.Tensor, t prompt.Trainable, k int) []float32 {
+	all := x.Float32s()
+	each, size := len(all)/b.K, 1
+	for _, n := range b.shapes[t.Input][k] {
+		size *= int(n)
+	}
+	return all[(k+1)*each-size : (k+1)*each]
 }
 
 // feed adds the bank's inputs to a run's; rows says which prompt each row of

@@ -46,10 +46,14 @@ func TestBankPadsOnTheLeft(t *testing.T) {
 		mask := b.mask.Float32s()
 		for k, n := range lengths {
 			got := b.Prompt(k)
-			if len(got) != 1 || got[0].Name != "prompt" || !slices.Equal(got[0].Shape, []int64{int64(longest), width}) {
+			if len(got) != 1 || got[0].Name != "prompt" || !slices.Equal(got[0].Shape, []int64{int64(n), width}) || !slices.Equal(got[0].Data, prompts[k].Tensors[0].Data) {
 				t.Fatalf("prompt %d: %+v", k, got)
 			}
-			rows := got[0].Data
+			own, gradient := b.TensorsOf(k)
+			rows := values[0][k*longest*width : (k+1)*longest*width]
+			if &own[0][0] != &rows[(longest-n)*width] || len(own[0]) != n*width || len(gradient[0]) != n*width {
+				t.Fatalf("prompt %d: its own part has %d values", k, len(own[0]))
+			}
 			pad := (longest - n) * width
 			if slices.ContainsFunc(rows[:pad], func(v float32) bool { return v != 0 }) || !slices.Equal(rows[pad:], prompts[k].Tensors[0].Data) {
 				t.Fatalf("prompt %d of length %d of %d: %v", k, n, longest, rows)
@@ -179,7 +183,7 @@ func TestCandidates(t *testing.T) {
 	rank := newFeed()
 	defer rank.close()
 	j := &Judge{candidates: [][]int64{{5, 1}, {6, 1}, {7, 1}}, classes: []int{0, 0, 1}}
-	if _, err := rank.choices([]Row{{Label: 1}, {Label: 0}}, StepOptions{Weight: 0.5, Judge: j}); err != nil {
+	if _, err := rank.choices([]Row{{Label: 1}, {Label: 0}}, StepOptions{Weights: []float32{0.5}, Judges: []*Judge{j}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := rank.tensors["right"].Float32s(); !slices.Equal(got, []float32{0, 0, 1, 1, 1, 0}) {
@@ -192,14 +196,14 @@ func TestCandidates(t *testing.T) {
 		{Choices: [][]int64{{5, 1}}, Example: tasks.Example{Choices: []string{"a"}, Answers: []string{"a"}}},
 		{Choices: [][]int64{{6, 1}, {7, 8, 1}}, Example: tasks.Example{Choices: []string{"b", "c d"}, Answers: []string{"x", "c d"}}},
 	}
-	if _, err := own.choices(rows, StepOptions{Weight: 1, Judge: free}); err != nil {
+	if _, err := own.choices(rows, StepOptions{Weights: []float32{1}, Judges: []*Judge{free}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := own.tensors["right"].Float32s(); !slices.Equal(got, []float32{1, 0, 0, 1}) {
 		t.Errorf("right choices %v", got)
 	}
 	rows[0].Example.Answers = nil
-	if _, err := own.choices(rows, StepOptions{Weight: 1, Judge: free}); err == nil || !strings.Contains(err.Error(), "row 0 of the batch has no right answer") {
+	if _, err := own.choices(rows, StepOptions{Weights: []float32{1}, Judges: []*Judge{free}}); err == nil || !strings.Contains(err.Error(), "row 0 of the batch has no right answer") {
 		t.Errorf("error %v", err)
 	}
 	if got := rank.tensors["row_weights"].Float32s(); !slices.Equal(got, []float32{0.5, 0.5}) {

@@ -20,7 +20,7 @@ func TestStepsRepeat(t *testing.T) {
 	_, grads := bank.Tensors()
 	var first []float32
 	for i := range 10 {
-		if _, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1}); err != nil {
+		if _, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}}); err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {

@@ -41,7 +41,7 @@ func TestStandardOnALackingProvider(t *testing.T) {
 			t.Errorf("%v: standard operators %t, needed %t, %v", device, f.spec.Standard, standard, err)
 		}
 		bank := bankOf(t, f, randomPrompt(t, f, 3, 1))
-		if _, err := f.Step(t.Context(), bank, someRows(t, f), StepOptions{Weight: 1}); err != nil {
+		if _, err := f.Step(t.Context(), bank, someRows(t, f), StepOptions{Weights: []float32{1}}); err != nil {
 			t.Fatal(err)
 		}
 		_, g := bank.Tensors()
@@ -63,7 +63,7 @@ func TestFloat16(t *testing.T) {
 	for i, p := range []export.Precision{export.FP32, export.FP16} {
 		f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning", Precision: p, TF32: true})
 		bank := bankOf(t, f, randomPrompt(t, f, 3, 1))
-		res, err := f.Step(t.Context(), bank, someRows(t, f), StepOptions{Weight: 1})
+		res, err := f.Step(t.Context(), bank, someRows(t, f), StepOptions{Weights: []float32{1}})
 		if err != nil {
 			t.Fatal(err)
 		}

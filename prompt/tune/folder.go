@@ -19,6 +19,7 @@ import (
 const (
 	PromptFile  = "prompt.safetensors" // the best prompt; alone enough to predict
 	ConfigFile  = "config.yaml"        // every setting
+	RunsFile    = "runs.yaml"          // of a folder that holds several runs: their names and settings
 	MetricsFile = "metrics.jsonl"      // one object a logged step, no clock in it
 	TimingFile  = "timing.jsonl"       // the clock's part
 	CurveFile   = "curve.png"          // loss and score, drawn by the command line
@@ -26,9 +27,10 @@ const (
 	eventsGlob  = "events.out.tfevents.*"
 )
 
-// createFolder makes the folder of a new run, with its settings in it. A
-// folder that has something in it already is left alone.
-func createFolder(dir string, s Settings) error {
+// createFolders makes the folder of a new run or, with names, of several, with
+// their settings in it. A folder that has something in it already is left
+// alone.
+func createFolders(dir string, names []string, all []*setup) error {
 	sweep(dir) // a start that was killed left at most that
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -37,18 +39,39 @@ func createFolder(dir string, s Settings) error {
 		return fmt.Errorf("starting a run in %s: %w", dir, err)
 	case len(entries) > 0:
 		err := fmt.Errorf("starting a run in %s: the folder is not empty", dir)
-		if _, missing := os.Stat(filepath.Join(dir, ConfigFile)); missing == nil {
-			return hint.Wrap(err, "to go on with the run that is there: softprompt train --resume %s", dir)
+		for _, file := range []string{ConfigFile, RunsFile} {
+			if _, missing := os.Stat(filepath.Join(dir, file)); missing == nil {
+				return hint.Wrap(err, "to go on with the run that is there: softprompt train --resume %s", dir)
+			}
 		}
 		return hint.Wrap(err, "give --out a folder that does not exist yet")
 	}
+	return fillFolders(dir, names, all)
+}
+
+// fillFolders writes the settings. They come first: with them a run can be
+// resumed, whatever else it lacks.
+func fillFolders(dir string, names []string, all []*setup) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("starting a run: %w", err)
 	}
-	// The settings come first: with them a run can be resumed, whatever else
-	// it lacks.
-	if err := WriteSettings(filepath.Join(dir, ConfigFile), s); err != nil {
-		return err
+	if len(names) > 0 {
+		var runs []Named
+		for k, u := range all {
+			runs = append(runs, Named{names[k], u.settings})
+		}
+		if err := writeRuns(dir, runs); err != nil {
+			return err
+		}
+	}
+	for k, u := range all {
+		own := folderOf(dir, names, k)
+		if err := os.MkdirAll(own, 0o755); err != nil {
+			return fmt.Errorf("starting a run: %w", err)
+		}
+		if err := WriteSettings(filepath.Join(own, ConfigFile), u.settings); err != nil {
+			return err
+		}
 	}
 	return makeStateFolder(dir)
 }
@@ -63,7 +86,7 @@ func makeStateFolder(dir string) error {
 // sweep removes the temporary files that a process left which was killed while
 // it saved.
 func sweep(dir string) {
-	for _, file := range []string{ConfigFile, PromptFile, CurveFile, stateFile} {
+	for _, file := range []string{ConfigFile, RunsFile, PromptFile, CurveFile, stateFile} {
 		left, _ := filepath.Glob(filepath.Join(dir, filepath.Dir(file), "."+filepath.Base(file)+".tmp-*"))
 		for _, path := range left {
 			os.Remove(path)

@@ -29,7 +29,7 @@ func TestPromptsShareABatch(t *testing.T) {
 	for i := range rows {
 		rows[i].Prompt = i % len(prompts)
 	}
-	opts := StepOptions{Weight: 1, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{11, 12, 13}, Step: 4}}
+	opts := StepOptions{Weights: []float32{1}, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{11, 12, 13}, Step: 4}}
 	together := bankOf(t, f, prompts...)
 	all, err := f.Step(ctx, together, rows, opts)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestMicroBatches(t *testing.T) {
 	f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning", ZLoss: 1e-4, Dropout: true})
 	rows := someRows(t, f)
 	bank := bankOf(t, f, randomPrompt(t, f, 6, 1))
-	opts := StepOptions{Weight: 0.25, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{5}, Step: 1}}
+	opts := StepOptions{Weights: []float32{0.25}, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{5}, Step: 1}}
 	whole, err := f.Step(ctx, bank, rows, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestDescent(t *testing.T) {
 	f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning"})
 	rows := someRows(t, f)
 	bank := bankOf(t, f, randomPrompt(t, f, 6, 1))
-	before, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1})
+	before, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestDescent(t *testing.T) {
 	for i, g := range grads[0] {
 		values[0][i] -= float32(fall / square * float64(g))
 	}
-	after, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1})
+	after, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestScoreAgreesWithTraining(t *testing.T) {
 	f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning"})
 	rows := someRows(t, f)
 	bank := bankOf(t, f, randomPrompt(t, f, 6, 1))
-	res, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1})
+	res, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestStepRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := f.Step(ctx, bank, someRows(t, f), StepOptions{Weight: 1}); err == nil {
+	if _, err := f.Step(ctx, bank, someRows(t, f), StepOptions{Weights: []float32{1}}); err == nil {
 		t.Error("a step ran although its context had ended")
 	}
 }

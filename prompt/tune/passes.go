@@ -115,6 +115,7 @@ func (t *tally) add(i int, res StepResult, grads map[string]*ort.Tensor) {
 		t.res.ExampleLoss = append(t.res.ExampleLoss, p.res.ExampleLoss...)
 		t.res.Tokens += p.res.Tokens
 		t.res.Hits += p.res.Hits
+		t.res.ExampleHits = append(t.res.ExampleHits, p.res.ExampleHits...)
 		for name, g := range p.grads {
 			total := t.grads[name].Float32s()
 			for j, v := range g {

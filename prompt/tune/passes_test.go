@@ -21,7 +21,7 @@ import (
 // same gradient but for rounding, and at each repetition the same bits.
 func TestBatch(t *testing.T) {
 	ctx := context.Background()
-	opts := StepOptions{Weight: 0.25, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{5}, Step: 1}}
+	opts := StepOptions{Weights: []float32{0.25}, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{5}, Step: 1}}
 	freeze := func(p Passes, threads int) (*Frozen, []Row, *Bank) {
 		f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning", ZLoss: 1e-4, Dropout: true, Threads: threads, Passes: p})
 		return f, slices.Concat(someRows(t, f), someRows(t, f)[:2]), bankOf(t, f, randomPrompt(t, f, 6, 1))
@@ -80,20 +80,20 @@ func TestBatchFails(t *testing.T) {
 	rows := someRows(t, f)
 	bad := slices.Clone(rows)
 	bad[3].Target = nil
-	_, err := f.Batch(context.Background(), bank, bad, StepOptions{Weight: 1})
+	_, err := f.Batch(context.Background(), bank, bad, StepOptions{Weights: []float32{1}})
 	if err == nil || !strings.Contains(err.Error(), "has no target") {
 		t.Errorf("a row without a target: %v", err)
 	}
-	if _, err := f.Batch(context.Background(), bank, nil, StepOptions{Weight: 1}); !errors.Is(err, errNoRows) {
+	if _, err := f.Batch(context.Background(), bank, nil, StepOptions{Weights: []float32{1}}); !errors.Is(err, errNoRows) {
 		t.Errorf("no rows: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := f.Batch(ctx, bank, rows, StepOptions{Weight: 1}); !errors.Is(err, context.Canceled) {
+	if _, err := f.Batch(ctx, bank, rows, StepOptions{Weights: []float32{1}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that had ended: %v", err)
 	}
 	// The session is as good as before.
-	if _, err := f.Batch(context.Background(), bank, rows, StepOptions{Weight: 1}); err != nil {
+	if _, err := f.Batch(context.Background(), bank, rows, StepOptions{Weights: []float32{1}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -109,10 +109,10 @@ func TestBatchCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() {
-		_, err := f.Batch(ctx, bank, rows, StepOptions{Weight: 1})
+		_, err := f.Batch(ctx, bank, rows, StepOptions{Weights: []float32{1}})
 		ended <- err
 	}()
-	if _, err := f.Step(context.Background(), bankOf(t, f, randomPrompt(t, f, 6, 1)), rows[:1], StepOptions{Weight: 1}); err != nil {
+	if _, err := f.Step(context.Background(), bankOf(t, f, randomPrompt(t, f, 6, 1)), rows[:1], StepOptions{Weights: []float32{1}}); err != nil {
 		t.Error(err)
 	}
 	cancel()

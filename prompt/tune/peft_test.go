@@ -66,7 +66,7 @@ func followPEFT(t *testing.T, name, ref string) {
 	worst := 0.0
 	for step, loss := range want {
 		rows, tokens := goldenRows(t, golden, step)
-		res, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1 / float32(tokens)})
+		res, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1 / float32(tokens)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ func TestChoiceAgreesWithScores(t *testing.T) {
 	j := rankTask(t, f)
 	rows := someRows(t, f)
 	bank := bankOf(t, f, randomPrompt(t, f, 6, 1))
-	res, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1, Judge: j})
+	res, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}, Judges: []*Judge{j}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,11 @@ func TestChoiceAgreesWithScores(t *testing.T) {
 	if math.Abs(ev.Loss-total/float64(len(rows))) > 1e-3 {
 		t.Errorf("evaluation has loss %.5f, want %.5f", ev.Loss, total/float64(len(rows)))
 	}
-	if _, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1}); err == nil {
+	if _, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}}); err == nil {
 		t.Error("a choice among no words was taken")
 	}
 	rows[0].Label = -1
-	if _, err := f.Step(ctx, bank, rows, StepOptions{Weight: 1, Judge: j}); err == nil {
+	if _, err := f.Step(ctx, bank, rows, StepOptions{Weights: []float32{1}, Judges: []*Judge{j}}); err == nil {
 		t.Error("a row without a label was taken")
 	}
 }

@@ -48,11 +48,11 @@ func stepMemory(t *testing.T, recompute bool) int64 {
 	rows := someRows(t, f)[:1]
 	rows[0].IDs = slices.Repeat(rows[0].IDs, 256)[:256]
 	rows = slices.Repeat(rows, 12)
-	if _, err := f.Step(t.Context(), bank, rows[:1], StepOptions{Weight: 1}); err != nil {
+	if _, err := f.Step(t.Context(), bank, rows[:1], StepOptions{Weights: []float32{1}}); err != nil {
 		t.Fatal(err)
 	}
 	before := PeakMemory()
-	if _, err := f.Step(t.Context(), bank, rows, StepOptions{Weight: 1}); err != nil {
+	if _, err := f.Step(t.Context(), bank, rows, StepOptions{Weights: []float32{1}}); err != nil {
 		t.Fatal(err)
 	}
 	return PeakMemory() - before

@@ -13,7 +13,7 @@ func TestRecompute(t *testing.T) {
 	for _, recompute := range []bool{false, true} {
 		f := freezeTiny(t, FreezeOptions{Method: "prompt-tuning", ZLoss: 1e-4, Dropout: true, Recompute: recompute, Threads: 2})
 		bank := bankOf(t, f, randomPrompt(t, f, 20, 1))
-		got, err := f.Step(t.Context(), bank, someRows(t, f), StepOptions{Weight: 1, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{5}}})
+		got, err := f.Step(t.Context(), bank, someRows(t, f), StepOptions{Weights: []float32{1}, Dropout: &Dropout{Rate: 0.1, Seeds: []uint64{5}}})
 		if err != nil {
 			t.Fatal(err)
 		}

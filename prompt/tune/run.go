@@ -36,6 +36,7 @@ type Options struct {
 
 // Result is how a run ended.
 type Result struct {
+	Name       string     `json:"name,omitempty"` // among runs that shared their passes
 	Settings   Settings   `json:"settings"`
 	Steps      int        `json:"steps"`
 	BestStep   int        `json:"best_step"`
@@ -62,30 +63,80 @@ type Comparison struct {
 // Train tunes a prompt in a new run folder. If ctx ends, the run is saved and
 // the error wraps [ErrStopped]; [Resume] goes on.
 func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Result, error) {
-	u, err := newSetup(ctx, rt, s, opts)
+	return single(trainAll(ctx, rt, []Settings{s}, nil, opts))
+}
+
+// Resume goes on with the run in a folder, from its last saved state, to the
+// same end as if it had never stopped.
+func Resume(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error) {
+	return single(ResumeAll(ctx, rt, opts))
+}
+
+// single is the result of a run alone.
+func single(all []*Result, err error) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer u.Close()
-	if err := u.plan(ctx); err != nil {
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%d runs ended, want 1", len(all))
+	}
+	return all[0], nil
+}
+
+// Named is one of several runs that share their passes, and the name of its
+// folder.
+type Named struct {
+	Name     string   `yaml:"name"`
+	Settings Settings `yaml:"settings"`
+}
+
+// TrainAll tunes several prompts at once: the batches of all runs go through
+// the model together. Each run gets a folder of its own below that of the
+// options. What decides the graph must be the same for all, such as model,
+// method and precision; tasks, seeds, rates, batches and steps may differ.
+func TrainAll(ctx context.Context, rt *ort.Runtime, runs []Named, opts Options) ([]*Result, error) {
+	var all []Settings
+	var names []string
+	for _, r := range runs {
+		all, names = append(all, r.Settings), append(names, r.Name)
+	}
+	if err := checkNames(names); err != nil {
+		return nil, err
+	}
+	return trainAll(ctx, rt, all, names, opts)
+}
+
+// trainAll is [TrainAll]; without names there is one run, in the folder itself.
+func trainAll(ctx context.Context, rt *ort.Runtime, settings []Settings, names []string, opts Options) ([]*Result, error) {
+	all, err := newSetups(ctx, rt, settings, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer all[0].shared.Close()
+	if err := planAll(ctx, all); err != nil {
 		return nil, err
 	}
 	// A device that is not there, or too little memory for the weights, shows
 	// before anything is written.
+	frozen := all[0].frozen
 	for _, g := range []graph{scoreGraph, trainGraph} {
-		if _, err := u.frozen.session(ctx, g, u.frozen.passes.Workers); err != nil {
+		if _, err := frozen.session(ctx, g, frozen.passes.Workers); err != nil {
 			return nil, err
 		}
 	}
-	if err := createFolder(opts.Out, u.settings); err != nil {
+	if err := createFolders(opts.Out, names, all); err != nil {
 		return nil, err
 	}
-	return u.begin(ctx, opts)
+	return begin(ctx, all, names, opts)
 }
 
-// begin runs from the initial prompt.
-func (u *setup) begin(ctx context.Context, opts Options) (*Result, error) {
-	return u.run(ctx, u.first(), opts)
+// begin runs from the initial prompts.
+func begin(ctx context.Context, all []*setup, names []string, opts Options) ([]*Result, error) {
+	var states []*state
+	for _, u := range all {
+		states = append(states, u.first())
+	}
+	return runAll(ctx, all, states, names, opts)
 }
 
 // first is the state of a run before its first step.
@@ -97,110 +148,148 @@ func (u *setup) first() *state {
 	return &state{progress: p, current: u.start.Tensors}
 }
 
-// Resume goes on with the run in a folder, from its last saved state, to the
-// same end as if it had never stopped.
-func Resume(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error) {
+// ResumeAll is [Resume] for a folder of one run or, made by [TrainAll], of
+// several.
+func ResumeAll(ctx context.Context, rt *ort.Runtime, opts Options) ([]*Result, error) {
+	named, err := readRuns(opts.Out)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range named {
+		names = append(names, r.Name)
+	}
+	for k := range max(1, len(names)) {
+		sweep(folderOf(opts.Out, names, k))
+	}
 	sweep(opts.Out)
-	st, err := loadState(opts.Out)
+	states, err := loadStates(opts.Out)
 	if errors.Is(err, fs.ErrNotExist) {
-		return restart(ctx, rt, opts)
+		return restart(ctx, rt, named, names, opts)
 	}
 	if err != nil {
 		return nil, err
 	}
-	u, err := newSetup(ctx, rt, pinned(st.Settings, st.Revision), opts)
+	if len(states) != max(1, len(names)) {
+		return nil, fmt.Errorf("resuming run %s: its state is of %d runs, %s names %d", opts.Out, len(states), RunsFile, len(names))
+	}
+	var settings []Settings
+	for _, st := range states {
+		settings = append(settings, pinned(st.Settings, st.Revision))
+	}
+	all, err := newSetups(ctx, rt, settings, opts)
 	if err != nil {
 		return nil, err
 	}
-	defer u.Close()
-	u.settings = st.Settings
+	defer all[0].shared.Close()
+	for k, u := range all {
+		u.settings = states[k].Settings
+		if err := u.sameModel(states[k], opts.Out); err != nil {
+			return nil, err
+		}
+	}
+	return runAll(ctx, all, states, names, opts)
+}
+
+// sameModel reports a model that is not the one the run began with.
+func (u *setup) sameModel(st *state, dir string) error {
 	was := prompt.Prompt{Meta: prompt.Meta{DModel: u.meta.DModel, Fingerprint: st.Fingerprint, TokenizerHash: st.Tokenizer}}
 	fp, err := u.model.Fingerprint()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := was.CheckModel(fp, u.model.Config, u.meta.TokenizerHash); err != nil {
-		return nil, fmt.Errorf("resuming run %s: model %s is not what it was: %w", opts.Out, st.Settings.Model, err)
+		return fmt.Errorf("resuming run %s: model %s is not what it was: %w", dir, st.Settings.Model, err)
 	}
-	return u.run(ctx, st, opts)
+	return nil
 }
 
-// restart begins a run anew that was killed before it saved anything but its
-// settings.
-func restart(ctx context.Context, rt *ort.Runtime, opts Options) (*Result, error) {
-	s, err := ReadSettings(opts.Out)
+// restart begins runs anew that were killed before they saved anything but
+// their settings.
+func restart(ctx context.Context, rt *ort.Runtime, named []Named, names []string, opts Options) ([]*Result, error) {
+	if named == nil {
+		s, err := ReadSettings(opts.Out)
+		if err != nil {
+			return nil, err
+		}
+		named = []Named{{Settings: s}}
+	}
+	var settings []Settings
+	for k, r := range named {
+		dir := folderOf(opts.Out, names, k)
+		if _, err := os.Stat(filepath.Join(dir, PromptFile)); err == nil {
+			return nil, hint.Wrap(fmt.Errorf("resuming run %s: it has a prompt, but no %s to go on from", dir, stateFile),
+				"the prompt can be used as it is; to tune another, give a new --out")
+		}
+		settings = append(settings, r.Settings)
+	}
+	all, err := newSetups(ctx, rt, settings, opts)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(opts.Out, PromptFile)); err == nil {
-		return nil, hint.Wrap(fmt.Errorf("resuming run %s: it has a prompt, but no %s to go on from", opts.Out, stateFile),
-			"the prompt can be used as it is; to tune another, give a new --out")
-	}
-	u, err := newSetup(ctx, rt, s, opts)
-	if err != nil {
-		return nil, err
-	}
-	defer u.Close()
-	if err := u.plan(ctx); err != nil {
+	defer all[0].shared.Close()
+	if err := planAll(ctx, all); err != nil {
 		return nil, err
 	}
 	// The settings are as complete as those of a run that was not killed.
-	if err := WriteSettings(filepath.Join(opts.Out, ConfigFile), u.settings); err != nil {
+	if err := fillFolders(opts.Out, names, all); err != nil {
 		return nil, err
 	}
-	if err := makeStateFolder(opts.Out); err != nil {
-		return nil, err
-	}
-	return u.begin(ctx, opts)
+	return begin(ctx, all, names, opts)
 }
 
-// run trains from a state to the end and compares before and after.
-func (u *setup) run(ctx context.Context, st *state, opts Options) (*Result, error) {
+// runAll trains from states to the end and compares before and after.
+func runAll(ctx context.Context, all []*setup, states []*state, names []string, opts Options) ([]*Result, error) {
 	if opts.Planned != nil {
-		opts.Planned(u.settings)
+		for _, u := range all {
+			opts.Planned(u.settings)
+		}
 	}
-	t, err := u.newTrainer(st, opts)
+	g, err := newGroup(all, states, opts.Out, names, opts)
 	if err != nil {
 		return nil, err
 	}
-	defer t.bank.Close()
-	defer t.logs.close()
-	if err := t.save(); err != nil { // so that a kill before the first evaluation loses nothing
+	defer g.Close()
+	if err := g.save(); err != nil { // so that a kill before the first evaluation loses nothing
 		return nil, err
 	}
-	if err := t.train(ctx); err != nil {
+	if err := g.train(ctx); err != nil {
 		return nil, err
 	}
-	cmp, err := t.compare(ctx)
+	before, err := g.untuned(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{
-		Settings: u.settings, Steps: t.Step, BestStep: t.Best.Step, HeldOut: t.Best.Score, Validation: *cmp,
-		Tuned: tuned(t.bestTensors), Frozen: u.model.Config.Parameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
-	}, nil
+	var results []*Result
+	for k, t := range g.runs {
+		c, err := t.compare(ctx, before[k])
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, &Result{
+			Name: t.name, Settings: t.settings, Steps: t.Step, BestStep: t.Best.Step, HeldOut: t.Best.Score, Validation: *c,
+			Tuned: tuned(t.bestTensors), Frozen: t.model.Config.Parameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
+		})
+	}
+	return results, nil
 }
 
-// newTrainer puts a run together at a state.
-func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
+// newTrainer puts a run together at a state; the k-th prompt of the bank is its.
+func (u *setup) newTrainer(st *state, bank *Bank, k int, dir string, opts Options) (*trainer, error) {
 	t := &trainer{
-		setup: u, dir: opts.Out, report: opts.Report, progress: st.progress, bestTensors: st.best,
+		setup: u, bank: bank, k: k, dir: dir, report: opts.Report, progress: st.progress, bestTensors: st.best,
 		started: time.Now(), before: st.Seconds, timed: time.Now(), timedStep: st.Step,
 	}
 	if t.report == nil {
 		t.report = func(Event) {}
-	}
-	var err error
-	if t.bank, err = NewBank(u.frozen.Method, &prompt.Prompt{Method: u.settings.Method, Tensors: st.current}); err != nil {
-		return nil, err
 	}
 	rule, err := u.settings.rule()
 	if err != nil {
 		return nil, err
 	}
 	var params []grad.Param
-	for _, tr := range u.frozen.Method.Trainables {
-		params = append(params, grad.Param{Name: tr.Name, Shape: t.bank.values[tr.Input].Shape()})
+	for _, tensor := range bank.Prompt(k) {
+		params = append(params, grad.Param{Name: tensor.Name, Shape: append([]int64{1}, tensor.Shape...)})
 	}
 	if t.optimizer, err = grad.NewOptimizer(rule, params...); err != nil {
 		return nil, err
@@ -219,7 +308,7 @@ func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
 	}
 	t.schedule = t.schedule.Over(int64(u.settings.Steps))
 	if opts.Out != "" {
-		t.logs, err = openLogs(opts.Out, st.Logs)
+		t.logs, err = openLogs(dir, st.Logs)
 	}
 	return t, err
 }
@@ -235,19 +324,38 @@ func tuned(tensors []prompt.Tensor) int64 {
 	return n
 }
 
-// compare scores the reported split without a prompt, with the one that the
-// run started from and with the best, and writes the last line of the metrics.
-func (t *trainer) compare(ctx context.Context) (*Comparison, error) {
-	plain := t.frozen.Plain()
+// untuned scores the reported split of each run by the model without a prompt,
+// once for runs whose rows are the same.
+func (g *group) untuned(ctx context.Context) ([]*Evaluation, error) {
+	plain := g.frozen.Plain()
 	defer plain.Close()
 	none, err := NewBank(nil)
 	if err != nil {
 		return nil, err
 	}
-	before, err := plain.Evaluate(ctx, none, t.judge, t.validation)
-	if err != nil {
-		return nil, err
+	type asked struct {
+		task, data, template, verbalizer string
+		maxInput, maxTarget              int
 	}
+	known := map[asked]*Evaluation{}
+	var out []*Evaluation
+	for _, t := range g.runs {
+		s := t.settings
+		key := asked{s.Task, s.Data, s.Template, s.Verbalizer, s.MaxInput, s.MaxTarget}
+		if known[key] == nil {
+			if known[key], err = plain.Evaluate(ctx, none, t.judge, t.validation); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, known[key])
+	}
+	return out, nil
+}
+
+// compare scores the reported split with the prompt that the run started from
+// and with the best, beside what the model does without one, and writes the
+// last line of the metrics.
+func (t *trainer) compare(ctx context.Context, before *Evaluation) (*Comparison, error) {
 	c := &Comparison{Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority, NoPrompt: before.Score}
 	for _, p := range []struct {
 		tensors []prompt.Tensor

@@ -8,6 +8,7 @@ import (
 
 	"softprompt/models"
 	"softprompt/onnx/ort"
+	"softprompt/prompt"
 )
 
 // passes returns how the settings let a batch go through a model, as far as
@@ -68,11 +69,12 @@ func Foresee(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (fi
 			return s, "", err
 		}
 		defer u.Close()
-		rows, err := u.typicalRows()
+		one := []*setup{u}
+		rows, err := typicalRows(one)
 		if err != nil {
 			return s, "", err
 		}
-		if p, ok = u.kept.find(u.passesKey(rows)); !ok {
+		if p, ok = u.kept.find(passesKeyOf(one, rows)); !ok {
 			return s, "", nil
 		}
 		from = u.kept.path
@@ -81,20 +83,24 @@ func Foresee(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (fi
 	return s, from, nil
 }
 
-// plan settles how a batch goes through the model: as the settings say, as was
-// found before, or as it is measured now. From here on it is a setting like
-// the others.
-func (u *setup) plan(ctx context.Context) error {
-	p, _, ok := u.settings.settled()
+// plan is [planAll] for a run alone.
+func (u *setup) plan(ctx context.Context) error { return planAll(ctx, []*setup{u}) }
+
+// planAll settles how a batch of runs that share their passes goes through the
+// model: as the settings say, as was found before, or as it is measured now.
+// From here on it is a setting like the others.
+func planAll(ctx context.Context, all []*setup) error {
+	u, s := all[0], batchOf(all)
+	p, _, ok := s.settled()
 	if !ok {
-		rows, err := u.typicalRows()
+		rows, err := typicalRows(all)
 		if err != nil {
 			return err
 		}
-		key := u.passesKey(rows)
+		key := passesKeyOf(all, rows)
 		if p, ok = u.kept.find(key); !ok {
 			began := time.Now()
-			if p, err = u.search(ctx, rows); err != nil {
+			if p, err = search(ctx, all, rows); err != nil {
 				return fmt.Errorf("finding the fastest way to run a batch: %w", err)
 			}
 			u.log.Info("found the fastest way to run a batch", "micro_batch", p.MicroBatch, "workers", p.Workers, "seconds", time.Since(began).Seconds())
@@ -103,20 +109,34 @@ func (u *setup) plan(ctx context.Context) error {
 			}
 		}
 	}
-	u.settings.fill(p)
+	for _, one := range all {
+		one.settings.fill(p)
+	}
 	u.frozen.passes = u.settings.passes(u.model.Config)
 	return u.frozen.keep()
 }
 
+// batchOf returns settings with the batch that goes through the model: that of
+// all runs together.
+func batchOf(all []*setup) Settings {
+	s := all[0].settings
+	for _, u := range all[1:] {
+		s.Batch += u.settings.Batch
+	}
+	return s
+}
+
 // search measures passes on the rows about the middle of those given.
-func (u *setup) search(ctx context.Context, sorted []Row) (Passes, error) {
-	bank, err := NewBank(u.frozen.Method, u.start)
+func search(ctx context.Context, all []*setup, sorted []Row) (Passes, error) {
+	u, s := all[0], batchOf(all)
+	bank, err := bankOfStarts(all)
 	if err != nil {
 		return Passes{}, err
 	}
 	defer bank.Close()
 	perRow := int64(0) // bytes that a row under way was seen to take
-	s := u.settings
+	options := optionsOf(all, make([][]Row, len(all)), 0)
+	options.Weights = []float32{1} // what the rows weigh takes no time
 	h := hunt{batch: s.Batch, size: s.MicroBatch, workers: []int{s.Workers}}
 	if s.Workers == 0 {
 		h.workers = slices.Compact([]int{u.frozen.threads(), 1})
@@ -135,7 +155,7 @@ func (u *setup) search(ctx context.Context, sorted []Row) (Passes, error) {
 			rows[i] = sorted[(len(sorted)/2+i-n/2+len(sorted)*n)%len(sorted)]
 		}
 		before, began := buffers(), time.Now()
-		_, err := u.frozen.Batch(ctx, bank, rows, u.stepOptions(rows, 0))
+		_, err := u.frozen.Batch(ctx, bank, rows, options)
 		took := time.Since(began)
 		perRow = max(perRow, (buffers()-before)/int64(n))
 		return took, err
@@ -143,20 +163,35 @@ func (u *setup) search(ctx context.Context, sorted []Row) (Passes, error) {
 	return h.run()
 }
 
+// bankOfStarts lays the prompts that runs start from side by side.
+func bankOfStarts(all []*setup) (*Bank, error) {
+	var starts []*prompt.Prompt
+	for _, u := range all {
+		starts = append(starts, u.start)
+	}
+	return NewBank(all[0].frozen.Method, starts...)
+}
+
 // typicalRows returns the rows of the first batches in the order of their
 // lengths.
-func (u *setup) typicalRows() ([]Row, error) {
-	if err := u.sequence.load(0); err != nil {
-		return nil, err
+func typicalRows(all []*setup) ([]Row, error) {
+	var rows []Row
+	for k, u := range all {
+		if err := u.sequence.load(0); err != nil {
+			return nil, err
+		}
+		for _, batch := range u.sequence.steps {
+			rows = append(rows, ofPrompt(k, batch)...)
+		}
 	}
-	rows := slices.Concat(u.sequence.steps...)
 	slices.SortStableFunc(rows, func(a, b Row) int { return len(a.IDs) - len(b.IDs) })
 	return rows, nil
 }
 
-// passesKey is what the fastest passes for such rows depend on.
-func (u *setup) passesKey(rows []Row) passesKey {
-	s, c := u.settings, u.model.Config
+// passesKeyOf is what the fastest passes for such rows depend on.
+func passesKeyOf(all []*setup, rows []Row) passesKey {
+	u := all[0]
+	s, c := batchOf(all), u.model.Config
 	k := passesKey{
 		Processor: processor(), Threads: u.frozen.threads(), Runtime: u.frozen.rt.Version(),
 		DModel: c.DModel, DFF: c.DFF, Heads: c.NumHeads, Layers: c.NumLayers, DecoderLayers: c.NumDecoderLayers,
@@ -165,9 +200,12 @@ func (u *setup) passesKey(rows []Row) passesKey {
 		MicroBatch: s.MicroBatch, Workers: s.Workers,
 	}
 	if s.Loss == "labels" {
-		k.Candidates = len(u.judge.candidates)
-		for _, ids := range u.judge.candidates {
-			k.Targets = max(k.Targets, len(ids))
+		for _, r := range rows {
+			candidates, _ := all[r.Prompt].judge.choices(&r)
+			k.Candidates = max(k.Candidates, len(candidates))
+			for _, ids := range candidates {
+				k.Targets = max(k.Targets, len(ids))
+			}
 		}
 		return k
 	}

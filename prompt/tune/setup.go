@@ -3,9 +3,7 @@ package tune
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
-	"softprompt/export"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
@@ -15,10 +13,9 @@ import (
 // setup is what a run needs before its first step, all of it derived from the
 // settings.
 type setup struct {
+	*shared
 	settings   Settings
 	task       *tasks.Task
-	model      *export.Model
-	frozen     *Frozen
 	judge      *Judge
 	encoder    *encoder // of the rows to train on, encoded as they are needed
 	held       []Row
@@ -26,31 +23,55 @@ type setup struct {
 	meta       prompt.Meta
 	start      *prompt.Prompt // what the run starts from
 	sequence   *sequence
-	kept       keptPasses
-	log        *slog.Logger
 }
 
-// newSetup opens the model and the data.
-func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_ *setup, err error) {
-	if err := s.Check(); err != nil {
+// newSetup opens the model and the data of a run.
+func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*setup, error) {
+	all, err := newSetups(ctx, rt, []Settings{s}, opts)
+	if err != nil {
 		return nil, err
 	}
-	u := &setup{settings: s, log: opts.Log}
-	if u.log == nil {
-		u.log = slog.New(slog.DiscardHandler)
+	return all[0], nil
+}
+
+// newSetups opens the model and the data of runs that share their passes.
+func newSetups(ctx context.Context, rt *ort.Runtime, all []Settings, opts Options) (_ []*setup, err error) {
+	for _, s := range all {
+		if err := s.Check(); err != nil {
+			return nil, err
+		}
+		if _, err := s.task(); err != nil { // before the model is opened
+			return nil, err
+		}
 	}
-	if u.task, err = s.task(); err != nil {
+	common, err := together(all)
+	if err != nil {
 		return nil, err
 	}
-	if u.kept, err = keptIn(opts.Open.CacheDir); err != nil {
+	h, err := newShared(ctx, rt, common, opts, false)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			u.Close()
+			h.Close()
 		}
 	}()
-	if err := u.freeze(ctx, rt, opts, false); err != nil {
+	var out []*setup
+	for _, s := range all {
+		u, err := h.setup(ctx, s, opts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// setup prepares one run.
+func (h *shared) setup(ctx context.Context, s Settings, opts Options) (u *setup, err error) {
+	u = &setup{shared: h, settings: s}
+	if u.task, err = s.task(); err != nil {
 		return nil, err
 	}
 	if u.judge, err = u.frozen.NewJudge(u.task, s.MaxInput, s.MaxTarget); err != nil {
@@ -66,31 +87,6 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	}
 	u.start, err = u.initial()
 	return u, err
-}
-
-// freeze opens the model of the settings.
-func (u *setup) freeze(ctx context.Context, rt *ort.Runtime, opts Options, noTokenizer bool) error {
-	s := u.settings
-	device, err := ort.ParseDevice(s.Device)
-	if err != nil {
-		return err
-	}
-	if opts.Open.Log == nil {
-		opts.Open.Log = opts.Log
-	}
-	if u.model, err = export.Open(ctx, s.Model, opts.Open); err != nil {
-		return err
-	}
-	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
-		Method: s.Method, Sizes: s.sizes(), Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
-		LongTargets: s.MaxTarget > u.model.Config.DKV,
-		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
-		NoTokenizer: noTokenizer, Profile: opts.Profile, TF32: s.TF32,
-	})
-	if err == nil { // the defaults of the method, now that the model is known
-		u.settings.Rank, u.settings.Hidden = u.frozen.Method.Sizes.Rank, u.frozen.Method.Sizes.Hidden
-	}
-	return err
 }
 
 // loadRows reads the task's data: rows to train on, rows held out of them to
@@ -129,18 +125,34 @@ func (u *setup) loadRows(ctx context.Context) error {
 	return nil
 }
 
+// weight is that of the rows of a step in the loss.
+func (u *setup) weight(rows []Row) float32 {
+	if u.settings.Loss != "mean" {
+		return 1
+	}
+	tokens := 0
+	for _, r := range rows {
+		tokens += len(r.Target)
+	}
+	return 1 / float32(tokens)
+}
+
 // stepOptions says how the rows of a step weigh and what is dropped.
 func (u *setup) stepOptions(rows []Row, step int) StepOptions {
-	opts := StepOptions{Weight: 1, Judge: u.judge}
-	if u.settings.Loss == "mean" {
-		tokens := 0
-		for _, r := range rows {
-			tokens += len(r.Target)
-		}
-		opts.Weight = 1 / float32(tokens)
+	return optionsOf([]*setup{u}, [][]Row{rows}, step)
+}
+
+// optionsOf says it for runs that share a pass, each with its rows.
+func optionsOf(all []*setup, rows [][]Row, step int) StepOptions {
+	var opts StepOptions
+	d := &Dropout{Rate: all[0].settings.Dropout, Step: uint64(step)}
+	for k, u := range all {
+		opts.Weights = append(opts.Weights, u.weight(rows[k]))
+		opts.Judges = append(opts.Judges, u.judge)
+		d.Seeds = append(d.Seeds, u.settings.Seed)
 	}
-	if u.settings.Dropout > 0 {
-		opts.Dropout = &Dropout{Rate: u.settings.Dropout, Seeds: []uint64{u.settings.Seed}, Step: uint64(step)}
+	if d.Rate > 0 {
+		opts.Dropout = d
 	}
 	return opts
 }
@@ -192,14 +204,4 @@ func initWords(t *tasks.Task) []string {
 		return t.Verbalizer.List()
 	}
 	return t.InitWords
-}
-
-// Close ends the sessions and the model.
-func (u *setup) Close() {
-	if u.frozen != nil {
-		u.frozen.Close()
-	}
-	if u.model != nil {
-		u.model.Close()
-	}
 }

@@ -128,12 +128,12 @@ func TestTrainer(t *testing.T) {
 	s.EvalEvery, s.Steps, s.Schedule, s.LearningRate = 3, 8, "linear=10", 0.5
 	u := setupOf(t, s)
 	dir := t.TempDir()
-	tr, err := u.newTrainer(&state{progress: progress{Version: stateVersion, Best: bestStep{Step: -1}, Evaluated: -1}, current: u.start.Tensors}, Options{Out: dir})
+	g, err := newGroup([]*setup{u}, []*state{u.first()}, dir, nil, Options{Out: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.bank.Close()
-	defer tr.logs.close()
+	defer g.Close()
+	tr := g.runs[0]
 	var due []int
 	for tr.Step = 0; tr.Step <= 8; tr.Step++ {
 		if tr.due() {

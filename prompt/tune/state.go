@@ -1,12 +1,15 @@
 package tune
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"softprompt/grad"
@@ -39,7 +42,7 @@ type progress struct {
 }
 
 // stateVersion changes when a state of before cannot be read any more.
-const stateVersion = 1
+const stateVersion = 2
 
 // bestStep is the step that the run will keep.
 type bestStep struct {
@@ -71,9 +74,18 @@ type state struct {
 	optimizer     []grad.StateTensor
 }
 
-// saveState writes the state in one file, so that there is never half of one.
-func saveState(dir string, s *state) error {
-	meta, err := json.Marshal(s.progress)
+// stateKey is the metadata that holds the progress of all runs of a group.
+const stateKey = "softprompt.state"
+
+// saveStates writes the states of all runs of a group in one file, so that
+// there is never half of one: the tensors of run k are called k.current.NAME,
+// k.best.NAME and k.optimizer.NAME.
+func saveStates(dir string, states []*state) error {
+	var all []progress
+	for _, s := range states {
+		all = append(all, s.progress)
+	}
+	meta, err := json.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("saving the run's state: %w", err)
 	}
@@ -85,24 +97,26 @@ func saveState(dir string, s *state) error {
 		}
 		tensors = append(tensors, models.NamedTensor{Name: name, DType: models.F32, Shape: shape, Data: raw})
 	}
-	for _, t := range s.current {
-		add("current."+t.Name, t.Shape, t.Data)
+	for k, s := range states {
+		for _, t := range s.current {
+			add(fmt.Sprintf("%d.current.%s", k, t.Name), t.Shape, t.Data)
+		}
+		for _, t := range s.best {
+			add(fmt.Sprintf("%d.best.%s", k, t.Name), t.Shape, t.Data)
+		}
+		for _, t := range s.optimizer {
+			add(fmt.Sprintf("%d.optimizer.%s", k, t.Name), t.Shape, t.Data)
+		}
 	}
-	for _, t := range s.best {
-		add("best."+t.Name, t.Shape, t.Data)
-	}
-	for _, t := range s.optimizer {
-		add("optimizer."+t.Name, t.Shape, t.Data)
-	}
-	err = models.WriteSafetensors(filepath.Join(dir, stateFile), tensors, map[string]string{"softprompt.state": string(meta)})
+	err = models.WriteSafetensors(filepath.Join(dir, stateFile), tensors, map[string]string{stateKey: string(meta)})
 	if err != nil {
 		return fmt.Errorf("saving the run's state: %w", err)
 	}
 	return nil
 }
 
-// loadState reads the state of a run folder.
-func loadState(dir string) (*state, error) {
+// loadStates reads the states of the runs that a folder holds.
+func loadStates(dir string) ([]*state, error) {
 	path := filepath.Join(dir, stateFile)
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("resuming run %s: %w", dir, err)
@@ -112,12 +126,16 @@ func loadState(dir string) (*state, error) {
 		return nil, fmt.Errorf("resuming run %s: %w", dir, err)
 	}
 	defer ck.Close()
-	s := &state{}
-	if err := json.Unmarshal([]byte(ck.Metadata["softprompt.state"]), &s.progress); err != nil {
-		return nil, fmt.Errorf("resuming run %s: reading %s: %w", dir, stateFile, err)
+	var all []progress
+	if err := json.Unmarshal([]byte(ck.Metadata[stateKey]), &all); err != nil || len(all) == 0 {
+		return nil, fmt.Errorf("resuming run %s: reading %s: %w", dir, stateFile, cmp.Or(err, errNoRuns))
 	}
-	if s.Version != stateVersion {
-		return nil, fmt.Errorf("resuming run %s: its state has version %d, want %d", dir, s.Version, stateVersion)
+	var states []*state
+	for _, p := range all {
+		if p.Version != stateVersion {
+			return nil, fmt.Errorf("resuming run %s: its state has version %d, want %d", dir, p.Version, stateVersion)
+		}
+		states = append(states, &state{progress: p})
 	}
 	for _, name := range ck.Names() {
 		info, _ := ck.Lookup(name)
@@ -125,7 +143,13 @@ func loadState(dir string) (*state, error) {
 		if err != nil {
 			return nil, fmt.Errorf("resuming run %s: %w", dir, err)
 		}
-		kind, rest, _ := strings.Cut(name, ".")
+		number, rest, _ := strings.Cut(name, ".")
+		k, err := strconv.Atoi(number)
+		if err != nil || k < 0 || k >= len(states) {
+			return nil, fmt.Errorf("resuming run %s: tensor %s in %s is of no run", dir, name, stateFile)
+		}
+		s := states[k]
+		kind, rest, _ := strings.Cut(rest, ".")
 		switch kind {
 		case "current":
 			s.current = append(s.current, prompt.Tensor{Name: rest, Shape: info.Shape, Data: data})
@@ -137,5 +161,8 @@ func loadState(dir string) (*state, error) {
 			return nil, fmt.Errorf("resuming run %s: unknown tensor %s in %s", dir, name, stateFile)
 		}
 	}
-	return s, nil
+	return states, nil
 }
+
+// errNoRuns is what a state without progress is.
+var errNoRuns = errors.New("it tells of no run")

@@ -42,24 +42,28 @@ func TestStateRoundTrip(t *testing.T) {
 		if rapid.Bool().Draw(rt, "has a best") {
 			want.best = []prompt.Tensor{{Name: "prompt", Shape: []int64{p, d}, Data: values(p * d)}}
 		}
-		if err := saveState(dir, want); err != nil {
-			rt.Fatal(err)
-		}
-		got, err := loadState(dir)
-		if err != nil {
-			rt.Fatal(err)
-		}
-		if !reflect.DeepEqual(got, want) {
-			rt.Fatalf("saved %+v, loaded %+v", want, got)
+		other := *want
+		other.Step, other.best = want.Step+1, nil
+		for _, all := range [][]*state{{want}, {&other, want}} {
+			if err := saveStates(dir, all); err != nil {
+				rt.Fatal(err)
+			}
+			got, err := loadStates(dir)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, all) {
+				rt.Fatalf("saved %+v, loaded %+v", all, got)
+			}
 		}
 	})
 }
 
 // TestLoadStateRefuses says which run cannot be resumed, and why.
 func TestLoadStateRefuses(t *testing.T) {
-	tensor := models.NamedTensor{Name: "current.prompt", DType: models.F32, Shape: []int64{1}, Data: make([]byte, 4)}
-	strange, whole := tensor, tensor
-	strange.Name = "momentum.prompt"
+	tensor := models.NamedTensor{Name: "0.current.prompt", DType: models.F32, Shape: []int64{1}, Data: make([]byte, 4)}
+	strange, other, whole := tensor, tensor, tensor
+	strange.Name, other.Name = "0.momentum.prompt", "1.current.prompt"
 	whole.DType = "I32"
 	for _, c := range []struct {
 		name, meta string
@@ -68,24 +72,26 @@ func TestLoadStateRefuses(t *testing.T) {
 	}{
 		{"no metadata", "", tensor, "unexpected end of JSON input"},
 		{"no JSON", "step 5", tensor, "reading " + stateFile},
-		{"an old version", `{"version": 0}`, tensor, "its state has version 0, want 1"},
-		{"a number that is none", `{"version": 1, "step": "5"}`, tensor, "reading " + stateFile},
-		{"a strange tensor", `{"version": 1}`, strange, "unknown tensor momentum.prompt"},
-		{"a tensor of integers", `{"version": 1}`, whole, "current.prompt"},
+		{"no run", "[]", tensor, "it tells of no run"},
+		{"an old version", `[{"version": 1}]`, tensor, "its state has version 1, want 2"},
+		{"a number that is none", `[{"version": 2, "step": "5"}]`, tensor, "reading " + stateFile},
+		{"a strange tensor", `[{"version": 2}]`, strange, "unknown tensor 0.momentum.prompt"},
+		{"a tensor of no run", `[{"version": 2}]`, other, "tensor 1.current.prompt in state/last.safetensors is of no run"},
+		{"a tensor of integers", `[{"version": 2}]`, whole, "current.prompt"},
 	} {
 		dir := t.TempDir()
 		if err := makeStateFolder(dir); err != nil {
 			t.Fatal(err)
 		}
-		err := models.WriteSafetensors(filepath.Join(dir, stateFile), []models.NamedTensor{c.tensor}, map[string]string{"softprompt.state": c.meta})
+		err := models.WriteSafetensors(filepath.Join(dir, stateFile), []models.NamedTensor{c.tensor}, map[string]string{stateKey: c.meta})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadState(dir); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "resuming run "+dir) {
+		if _, err := loadStates(dir); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "resuming run "+dir) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 	}
-	if _, err := loadState(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := loadStates(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no state: %v", err)
 	}
 }
@@ -93,14 +99,14 @@ func TestLoadStateRefuses(t *testing.T) {
 // TestSaveStateFails keeps the state that was there.
 func TestSaveStateFails(t *testing.T) {
 	dir := t.TempDir()
-	if err := saveState(dir, &state{}); err == nil || !strings.Contains(err.Error(), "saving the run's state") {
+	if err := saveStates(dir, []*state{{}}); err == nil || !strings.Contains(err.Error(), "saving the run's state") {
 		t.Errorf("no folder for it: %v", err)
 	}
 	if err := makeStateFolder(dir); err != nil {
 		t.Fatal(err)
 	}
 	good := &state{progress: progress{Version: stateVersion, Step: 5}, current: []prompt.Tensor{{Name: "prompt", Shape: []int64{1}, Data: []float32{2}}}}
-	if err := saveState(dir, good); err != nil {
+	if err := saveStates(dir, []*state{good}); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(filepath.Join(dir, stateFile))
@@ -109,7 +115,7 @@ func TestSaveStateFails(t *testing.T) {
 	}
 	bad := *good
 	bad.current = []prompt.Tensor{{Name: "prompt", Shape: []int64{3}, Data: []float32{2}}} // not of that shape
-	if err := saveState(dir, &bad); err == nil {
+	if err := saveStates(dir, []*state{&bad}); err == nil {
 		t.Error("a tensor that is not of its shape was saved")
 	}
 	if after, err := os.ReadFile(filepath.Join(dir, stateFile)); err != nil || string(after) != string(before) {

@@ -16,15 +16,18 @@ type StepResult struct {
 	ExampleLoss []float32 // Σ −log p of each row
 	Tokens      int       // target tokens, or rows when the graph trains on the choice of a label
 	Hits        int       // those of them that had the highest score
+	ExampleHits []int     // the same of each row
 }
 
-// StepOptions says how the tokens of a batch weigh and what is dropped.
+// StepOptions says how the tokens of a batch weigh and what is dropped. What
+// may differ from one prompt of the bank to the next is listed in their order;
+// a list of one is for all.
 type StepOptions struct {
-	// Weight is that of every target token in the loss, or of every row when
-	// a label is chosen: 1 for the sum, 1/tokens for the mean.
-	Weight float32
-	// Judge has the candidates when the graph trains on a choice.
-	Judge *Judge
+	// Weights are those of every target token in the loss, or of every row
+	// when a label is chosen: 1 for the sum, 1/tokens for the mean.
+	Weights []float32
+	// Judges have the candidates when the graph trains on a choice.
+	Judges []*Judge
 	// Dropout draws the masks; it is needed when the graph has dropout.
 	Dropout *Dropout
 }
@@ -53,10 +56,7 @@ func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOpti
 		return res, fmt.Errorf("training step: %w", err)
 	}
 	for _, r := range rows {
-		res.Tokens += len(r.Target)
-	}
-	if f.spec.Rank {
-		res.Tokens = len(rows)
+		res.Tokens += f.tokens(r)
 	}
 	if f.spec.Dropout {
 		opts.Dropout.feed(in, f.Model.Config, rows, bank.Length, longest)
@@ -83,8 +83,29 @@ func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOpti
 	res.ExampleLoss = append(res.ExampleLoss, out["example_loss"].Float32s()...)
 	for _, h := range out["token_hits"].Float32s() {
 		res.Hits += int(h)
+		res.ExampleHits = append(res.ExampleHits, int(h))
 	}
 	return res, nil
+}
+
+// tokens counts what a row adds to the loss: its target's tokens, or 1 where
+// the graph trains on a choice.
+func (f *Frozen) tokens(r Row) int {
+	if f.spec.Rank {
+		return 1
+	}
+	return len(r.Target)
+}
+
+// of returns what a list says of a prompt.
+func of[T any](list []T, k int) (v T, err error) {
+	switch {
+	case len(list) == 1:
+		return list[0], nil
+	case k < 0 || k >= len(list):
+		return v, fmt.Errorf("nothing is said of prompt %d", k)
+	}
+	return list[k], nil
 }
 
 // answers feeds the targets of the rows, token by token, and returns T.
@@ -98,20 +119,35 @@ func (in *feed) answers(rows []Row, opts StepOptions) (int, error) {
 	}
 	ids, longest := padded(labels)
 	in.ints("labels", ids, len(rows), longest)
-	in.floats("label_weights", slices.Repeat([]float32{opts.Weight}, len(rows)*longest), len(rows), longest)
+	var weights []float32
+	for i, r := range rows {
+		w, err := of(opts.Weights, r.Prompt)
+		if err != nil {
+			return 0, fmt.Errorf("the weight of row %d: %w", i, err)
+		}
+		weights = append(weights, slices.Repeat([]float32{w}, longest)...)
+	}
+	in.floats("label_weights", weights, len(rows), longest)
 	return longest, nil
 }
 
 // choices feeds what each row can be answered with, marks the right
 // ones, and returns T.
 func (in *feed) choices(rows []Row, opts StepOptions) (int, error) {
-	j := opts.Judge
-	if j == nil {
-		return 0, errors.New("there is nothing to choose among")
-	}
 	sets, marks := make([][][]int64, len(rows)), make([][]bool, len(rows))
+	weights := make([]float32, len(rows))
 	most := 0
 	for i := range rows {
+		j, err := of(opts.Judges, rows[i].Prompt)
+		if err == nil && j == nil {
+			err = errors.New("there is nothing to choose among")
+		}
+		if err == nil {
+			weights[i], err = of(opts.Weights, rows[i].Prompt)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("row %d of the batch: %w", i, err)
+		}
 		sets[i], marks[i] = j.choices(&rows[i])
 		if !slices.Contains(marks[i], true) {
 			return 0, fmt.Errorf("row %d of the batch has no right answer to choose", i)
@@ -127,7 +163,7 @@ func (in *feed) choices(rows []Row, opts StepOptions) (int, error) {
 		}
 	}
 	in.floats("right", right, len(rows), most)
-	in.floats("row_weights", slices.Repeat([]float32{opts.Weight}, len(rows)), len(rows))
+	in.floats("row_weights", weights, len(rows))
 	return in.candidates(sets, most), nil
 }
 

@@ -3,7 +3,6 @@ package tune
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"softprompt/export"
 	"softprompt/onnx"
@@ -15,18 +14,24 @@ import (
 // log, no evaluation. Measurements are made with it, so that what they say is
 // true of [Train].
 type Stepper struct {
-	t       *trainer
+	g       *group
+	t       *trainer // its only run, or the first
 	planned bool
 }
 
 // NewStepper prepares the steps of a run of these settings. Of the options,
 // Open, Log and Profile count.
 func NewStepper(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Stepper, error) {
-	u, err := newSetup(ctx, rt, s, opts)
+	return NewStepperAll(ctx, rt, []Settings{s}, opts)
+}
+
+// NewStepperAll is [NewStepper] for runs that share their passes.
+func NewStepperAll(ctx context.Context, rt *ort.Runtime, settings []Settings, opts Options) (*Stepper, error) {
+	all, err := newSetups(ctx, rt, settings, opts)
 	if err != nil {
 		return nil, err
 	}
-	return newStepper(u, opts)
+	return newStepper(all, opts)
 }
 
 // NewStepperOf is [NewStepper] for rows of random tokens, input and targets of
@@ -42,22 +47,16 @@ func NewStepperOf(ctx context.Context, rt *ort.Runtime, s Settings, input, targe
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	u := &setup{settings: s, log: opts.Log}
-	if u.log == nil {
-		u.log = slog.New(slog.DiscardHandler)
-	}
-	var err error
-	if u.kept, err = keptIn(opts.Open.CacheDir); err != nil {
-		return nil, err
-	}
-	if err = u.freeze(ctx, rt, opts, true); err == nil {
-		err = u.makeUp(input, targets)
-	}
+	h, err := newShared(ctx, rt, s, opts, true)
 	if err != nil {
-		u.Close()
 		return nil, err
 	}
-	return newStepper(u, opts)
+	u := &setup{shared: h, settings: s}
+	if err := u.makeUp(input, targets); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return newStepper([]*setup{u}, opts)
 }
 
 // makeUp draws the rows of one batch and the prompt from the vocabulary.
@@ -90,14 +89,18 @@ func (u *setup) makeUp(input, targets int) error {
 	return nil
 }
 
-func newStepper(u *setup, opts Options) (*Stepper, error) {
+func newStepper(all []*setup, opts Options) (*Stepper, error) {
 	opts.Out = ""
-	t, err := u.newTrainer(u.first(), opts)
+	var states []*state
+	for _, u := range all {
+		states = append(states, u.first())
+	}
+	g, err := newGroup(all, states, "", nil, opts)
 	if err != nil {
-		u.Close()
+		all[0].shared.Close()
 		return nil, err
 	}
-	return &Stepper{t: t}, nil
+	return &Stepper{g: g, t: g.runs[0]}, nil
 }
 
 // Step makes the next step: passes forward and backward, and the update. The
@@ -106,13 +109,17 @@ func (s *Stepper) Step(ctx context.Context) error {
 	if _, err := s.Plan(ctx); err != nil {
 		return err
 	}
-	return s.t.step(ctx)
+	return s.g.update(ctx)
 }
 
 // Plan settles the passes, if that was not done, and returns them.
 func (s *Stepper) Plan(ctx context.Context) (Passes, error) {
 	if !s.planned {
-		if err := s.t.plan(ctx); err != nil {
+		var all []*setup
+		for _, t := range s.g.runs {
+			all = append(all, t.setup)
+		}
+		if err := planAll(ctx, all); err != nil {
 			return Passes{}, err
 		}
 		s.planned = true
@@ -122,7 +129,10 @@ func (s *Stepper) Plan(ctx context.Context) (Passes, error) {
 
 // Passes is how often a step goes through the model, once one was made.
 func (s *Stepper) Passes() int {
-	b, m := s.t.settings.Batch, s.t.settings.MicroBatch
+	b, m := 0, s.t.settings.MicroBatch
+	for _, t := range s.g.runs {
+		b += t.settings.Batch
+	}
 	return (b + m - 1) / m
 }
 
@@ -156,7 +166,7 @@ func (s *Stepper) Inputs() (map[string]*ort.Tensor, error) {
 	if t.frozen.spec.Rank {
 		targets = in.choices
 	}
-	longest, err := targets(rows, StepOptions{Weight: 1, Judge: t.judge})
+	longest, err := targets(rows, StepOptions{Weights: []float32{1}, Judges: []*Judge{t.judge}})
 	if err != nil {
 		return nil, fmt.Errorf("feeding a step: %w", err)
 	}
@@ -168,8 +178,8 @@ func (s *Stepper) Inputs() (map[string]*ort.Tensor, error) {
 
 // Close frees the sessions, which writes the profile, and the model.
 func (s *Stepper) Close() error {
-	s.t.bank.Close()
+	s.g.Close()
 	err := s.t.frozen.Close()
-	s.t.setup.Close()
+	s.t.shared.Close()
 	return err
 }

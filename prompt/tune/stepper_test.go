@@ -34,7 +34,7 @@ func TestStepperStepsLikeTrain(t *testing.T) {
 		if _, err := Train(ctx, rt, s, opts); err != nil {
 			t.Fatal(err)
 		}
-		st, err := loadState(opts.Out)
+		states, err := loadStates(opts.Out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestStepperStepsLikeTrain(t *testing.T) {
 		if slices.Equal(before[0].Data, after[0].Data) {
 			t.Errorf("%s: no step was made", precision)
 		}
-		if !slices.Equal(after[0].Data, st.current[0].Data) {
+		if !slices.Equal(after[0].Data, states[0].current[0].Data) {
 			t.Errorf("%s: the prompt differs from that of a run", precision)
 		}
 	}

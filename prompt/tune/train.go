@@ -15,11 +15,13 @@ import (
 // run's state is saved, and it can be resumed.
 var ErrStopped = errors.New("stopped")
 
-// trainer is a run under way.
+// trainer is a run under way, one of a group.
 type trainer struct {
 	*setup
+	name      string // in its group, "" alone
 	dir       string
-	bank      *Bank
+	bank      *Bank // the group's
+	k         int   // its prompt there
 	optimizer *grad.Optimizer
 	schedule  grad.Schedule
 	logs      *logs
@@ -36,6 +38,7 @@ type trainer struct {
 
 // Event tells how a run is doing.
 type Event struct {
+	Run         string // its name among those that share their passes, "" alone
 	Step, Steps int
 	Loss        float64 // since the last event: mean −log p of a target token, or of a label's choice
 	Score       float64 // last score on the rows held out
@@ -73,41 +76,8 @@ type (
 	}
 )
 
-// train runs the loop to its end. The best prompt is in bestTensors then, and in
-// the run folder.
-func (t *trainer) train(ctx context.Context) (err error) {
-	defer func() {
-		if err == nil || !errors.Is(err, ctx.Err()) {
-			return
-		}
-		if save := t.save(); save != nil {
-			err = save
-			return
-		}
-		err = fmt.Errorf("%w after step %d", ErrStopped, t.Step)
-	}()
-	for {
-		if t.due() {
-			if err := t.evaluate(ctx); err != nil {
-				return err
-			}
-		}
-		if t.Step == t.settings.Steps || t.Stopped {
-			return nil
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := t.step(ctx); err != nil {
-			return err
-		}
-		if t.Step%t.settings.LogEvery == 0 || t.Step == t.settings.Steps {
-			if err := t.log(); err != nil {
-				return err
-			}
-		}
-	}
-}
+// goesOn tells whether the run has steps to make.
+func (t *trainer) goesOn() bool { return t.Step < t.settings.Steps && !t.Stopped }
 
 // due tells whether the prompt is to be scored before anything else. A run
 // that stopped on the way to a score makes up for it when it resumes.
@@ -115,31 +85,38 @@ func (t *trainer) due() bool {
 	return t.Step > 0 && t.Evaluated != t.Step && (t.Step%t.settings.EvalEvery == 0 || t.Step == t.settings.Steps)
 }
 
-// step makes one update.
-func (t *trainer) step(ctx context.Context) error {
-	rows, err := t.sequence.at(t.Step)
-	if err != nil {
-		return err
-	}
-	res, err := t.frozen.Batch(ctx, t.bank, rows, t.stepOptions(rows, t.Step))
-	if err != nil {
-		return err
-	}
-	values, grads := t.bank.Tensors()
+// update moves the prompt by the gradient that lies in the bank; batch is what
+// the step's rows added up to.
+func (t *trainer) update(batch sums) error {
+	values, grads := t.bank.TensorsOf(t.k)
 	norm, err := t.optimizer.Update(0, t.rate(), values, grads)
 	if err != nil {
-		return hint.Wrap(fmt.Errorf("step %d: %w", t.Step+1, err), "a lower --learning-rate may help")
+		return hint.Wrap(fmt.Errorf("%sstep %d: %w", t.prefix(), t.Step+1, err), "a lower --learning-rate may help")
 	}
 	t.Step++
-	for _, l := range res.ExampleLoss {
-		t.Since.Loss += float64(l)
-	}
-	t.Since.Tokens += res.Tokens
-	t.Since.Hits += res.Hits
+	t.Since.Loss += batch.Loss
+	t.Since.Tokens += batch.Tokens
+	t.Since.Hits += batch.Hits
 	t.Since.Norm += norm
-	t.Since.Rows += len(rows)
+	t.Since.Rows += batch.Rows
 	t.Since.Steps++
 	return nil
+}
+
+// prefix names the run in a message, where there are others.
+func (t *trainer) prefix() string {
+	if t.name == "" {
+		return ""
+	}
+	return "run " + t.name + ": "
+}
+
+// logIfDue writes the averages since the last line at the steps that say so.
+func (t *trainer) logIfDue() error {
+	if t.Since.Steps == 0 || t.Step%t.settings.LogEvery != 0 && t.Step != t.settings.Steps {
+		return nil
+	}
+	return t.log()
 }
 
 // rate is the learning rate of the step to come.
@@ -171,7 +148,7 @@ func (t *trainer) log() error {
 // event says how the run is doing. The pace is that of the last few events:
 // the first steps, and whatever else the machine did meanwhile, are forgotten.
 func (t *trainer) event(loss float64) Event {
-	e := Event{Step: t.Step, Steps: t.settings.Steps, Loss: loss, Score: t.Score, Best: t.Best.Score, BestStep: t.Best.Step}
+	e := Event{Run: t.name, Step: t.Step, Steps: t.settings.Steps, Loss: loss, Score: t.Score, Best: t.Best.Score, BestStep: t.Best.Step}
 	if done := t.Step - t.timedStep; done > 0 {
 		pace := time.Since(t.timed) / time.Duration(done)
 		if t.pace > 0 {
@@ -190,7 +167,7 @@ func (t *trainer) event(loss float64) Event {
 func (t *trainer) seconds() float64 { return t.before + time.Since(t.started).Seconds() }
 
 // evaluate scores the prompt on the rows held out, keeps it if it is the best
-// so far, and saves the run. The prompt that the run started from is scored
+// so far. The prompt that the run started from is scored
 // before the first one that was tuned, not before the first step: that would
 // keep from view, for minutes where the model is large, whether it trains.
 func (t *trainer) evaluate(ctx context.Context) error {
@@ -204,7 +181,12 @@ func (t *trainer) evaluate(ctx context.Context) error {
 			return err
 		}
 	}
-	ev, err := t.look(ctx, t.bank, t.Step)
+	current, err := NewBank(t.frozen.Method, &prompt.Prompt{Method: t.settings.Method, Tensors: t.bank.Prompt(t.k)})
+	if err != nil {
+		return err
+	}
+	defer current.Close()
+	ev, err := t.look(ctx, current, t.Step)
 	if err != nil {
 		return err
 	}
@@ -215,7 +197,7 @@ func (t *trainer) evaluate(ctx context.Context) error {
 	now := t.event(ev.Loss)
 	now.Evaluated = true
 	t.report(now)
-	return t.save()
+	return nil
 }
 
 // look scores the prompt of a step on the rows held out.
@@ -253,14 +235,14 @@ func (t *trainer) savePrompt() error {
 	return prompt.Save(t.path(PromptFile), p)
 }
 
-// save writes the state. The logs are synced first: the state says how long
-// they are.
-func (t *trainer) save() error {
+// state returns the run as it is now. Its logs are synced: the state says how
+// long they are.
+func (t *trainer) state() (*state, error) {
 	if err := t.logs.sync(); err != nil {
-		return err
+		return nil, err
 	}
 	t.Logs, t.Seconds = t.logs.sizes(), t.seconds()
 	o := t.optimizer.State()
 	t.Rule, t.Steps = o.Rule, o.Steps
-	return saveState(t.dir, &state{progress: t.progress, current: t.bank.Prompt(0), best: t.bestTensors, optimizer: o.Tensors})
+	return &state{progress: t.progress, current: t.bank.Prompt(t.k), best: t.bestTensors, optimizer: o.Tensors}, nil
 }

@@ -148,7 +148,7 @@ func (b *batches) bank(f *tune.Frozen) (*tune.Bank, error) {
 func (t *trainer) step(ctx context.Context) (stepped, error) {
 	rows := t.batches.rows[t.steps%len(t.batches.rows)]
 	began := time.Now()
-	opts := tune.StepOptions{Weight: 1 / float32(tokens(rows)), Dropout: t.dropout}
+	opts := tune.StepOptions{Weights: []float32{1 / float32(tokens(rows))}, Dropout: t.dropout}
 	if t.dropout != nil {
 		t.dropout.Step = uint64(t.steps)
 	}

@@ -160,7 +160,7 @@ func stepRole(ctx context.Context, w *watcher, o *outcome, model, work string) e
 	defer bank.Close()
 	for _, name := range []string{"load and first step", "second step"} {
 		w.phase(name)
-		res, err := frozen.Step(ctx, bank, []tune.Row{row}, tune.StepOptions{Weight: 1.0 / targetLength})
+		res, err := frozen.Step(ctx, bank, []tune.Row{row}, tune.StepOptions{Weights: []float32{1.0 / targetLength}})
 		if err != nil {
 			return err
 		}
