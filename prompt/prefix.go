@@ -44,9 +44,9 @@ func Prefix(c models.Config) *Method {
 // with an output B, b for each attention. PEFT's one matrix B of all layers is
 // these below one another. hidden is the MLP's width.
 //
-// Graph inputs, with K before each: of the kinds x, which are encoder, decoder
-// and cross, x.embedding [P,d], x.hidden.weight [hidden,d] and x.hidden.bias
-// [hidden]; of each attention <site>.key.weight, <site>.value.weight
+// Graph inputs, with K before each: of each kind x of attention, such as
+// decoder.cross-attention, x.embedding [P,d], x.hidden.weight [hidden,d] and
+// x.hidden.bias [hidden]; of each attention <site>.key.weight, <site>.value.weight
 // [h·d_kv,hidden], <site>.key.bias and <site>.value.bias [h·d_kv]; prompt_mask
 // [K,P].
 func PrefixMLP(c models.Config, hidden int) *Method {
@@ -57,7 +57,9 @@ func PrefixMLP(c models.Config, hidden int) *Method {
 	add := func(name string, shape ...onnx.Dim) {
 		m.Trainables = append(m.Trainables, Trainable{Name: name, Input: name, Shape: shape})
 	}
-	for _, kind := range []string{"encoder", "decoder", "cross"} {
+	for _, kind := range []string{
+		kindName("encoder", SelfAttention), kindName("decoder", SelfAttention), kindName("decoder", CrossAttention),
+	} {
 		add(kind+".embedding", onnx.Sym("P"), d)
 		add(kind+".hidden.weight", width, d)
 		add(kind+".hidden.bias", width)
@@ -106,14 +108,13 @@ func (s *Site) prefixBias(bias string) string {
 // prefixHidden is the MLP's hidden layer [K,P,hidden] of the kind of attention
 // that the site is in.
 func (s *Site) prefixHidden() string {
-	kind := s.Stack
-	if s.Part == CrossAttention {
-		kind = "cross"
-	}
+	kind := kindName(s.Stack, s.Part)
 	return s.Once(kind+" prefix", func() string {
 		return s.B.Tanh(s.linear(kind+".embedding", kind+".hidden"))
 	})
 }
+
+func kindName(stack string, p Part) string { return stack + "." + string(p) }
 
 // linear returns x·Wᵀ+b for each of K prompts: x [K,P,in] becomes [K,P,out] by
 // name.weight [K,out,in] and name.bias [K,out].

@@ -29,6 +29,7 @@ MODELS = ("v1_0-2x2", "v1_1-3x1")
 BATCHES = ("lengths", "dropout")
 GREEDY_STEPS = 8
 HIDDEN = 7  # of prefix tuning's MLP
+KINDS = ("encoder.self-attention", "decoder.self-attention", "decoder.cross-attention")  # of attention: an MLP each
 
 
 class T5:
@@ -228,7 +229,7 @@ class PrefixMLP(Prefix):
     @staticmethod
     def tensors(c):
         d, inner, out = c["d_model"], c["num_heads"] * c["d_kv"], {}
-        for kind in ("encoder", "decoder", "cross"):
+        for kind in KINDS:
             out[kind + ".embedding"] = (("P", d), 0.0, 1.0)
             out[kind + ".hidden.weight"] = ((HIDDEN, d), 0.0, d**-0.5)
             out[kind + ".hidden.bias"] = ((HIDDEN,), 0.0, 0.3)
@@ -239,8 +240,8 @@ class PrefixMLP(Prefix):
         return out
 
     def rows(self, site, x):
-        kind = "cross" if site.endswith("cross-attention") else site.split(".")[0]
-        t, name = self.t, f"{site}.{x}"
+        stack, _, part = site.split(".")
+        t, name, kind = self.t, f"{site}.{x}", f"{stack}.{part}"
         hidden = torch.tanh(t[kind + ".embedding"] @ t[kind + ".hidden.weight"].T + t[kind + ".hidden.bias"])
         return hidden @ t[name + ".weight"].T + t[name + ".bias"]
 
@@ -410,8 +411,9 @@ def check_prefix_against_peft(name, mlp):
     slots = lambda x: x.view(len(x), 2 * layers, inner)
     t = {}
     if mlp:  # what is before the last Linear is ours as it stands, what it makes is cut into layers
-        t["decoder.embedding"] = encoder.embedding.weight
-        t["decoder.hidden.weight"], t["decoder.hidden.bias"] = encoder.transform[0].weight, encoder.transform[0].bias
+        t["decoder.self-attention.embedding"] = encoder.embedding.weight
+        t["decoder.self-attention.hidden.weight"] = encoder.transform[0].weight
+        t["decoder.self-attention.hidden.bias"] = encoder.transform[0].bias
         weight, bias = encoder.transform[2].weight.view(2 * layers, inner, HIDDEN), encoder.transform[2].bias.view(2 * layers, inner)
     for i in range(layers):
         for j, x in enumerate(("key", "value")):
@@ -453,7 +455,7 @@ def main():
 
 def make_batch(c, kind, batch, seed):
     io = t5_graph.batch(c, batch, seed)
-    del io["prompts"], io["label_weights"]
+    del io["prompts"]
     generator = torch.Generator().manual_seed(seed)
     if batch == "dropout":
         p, s, t = io["prompt_mask"].shape[1], io["input_ids"].shape[1], io["labels"].shape[1]
