@@ -17,7 +17,7 @@ func (g *t5) bake(p *prompt.Prompt) {
 	length := int64(0)
 	for _, t := range g.Method.Trainables {
 		v := p.Tensor(t.Name)
-		if v == nil || !fits(v.Shape, t.Shape) {
+		if v == nil || t.Fits(v.Shape) != nil {
 			g.Fail(fmt.Errorf("building in a prompt: method %s wants a tensor %s %v", p.Method, t.Name, t.Shape))
 			return
 		}
@@ -38,17 +38,4 @@ func (g *t5) bake(p *prompt.Prompt) {
 		g.Weight(onnx.Floats(v.Name, []int64{1, length}, ones))
 	}
 	g.Alias(prompt.PromptIndex, g.Fill(g.SizesOf("input_ids", 0, 1), 0, onnx.Int64))
-}
-
-// fits tells whether sizes are those of a shape where it knows them.
-func fits(sizes []int64, shape onnx.Shape) bool {
-	if len(sizes) != len(shape) {
-		return false
-	}
-	for i, d := range shape {
-		if d.Known() && d.Size != sizes[i] {
-			return false
-		}
-	}
-	return true
 }

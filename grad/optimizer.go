@@ -65,6 +65,9 @@ type Optimizer struct {
 	// together; 0 means no bound. A longer gradient is shortened to it by the
 	// formula of torch.nn.utils.clip_grad_norm_.
 	MaxNorm float64
+	// RateFactors are multiplied with the learning rate, one for each
+	// trainable in the order of [NewOptimizer]; nil leaves it to all alike.
+	RateFactors []float64
 
 	rule   Rule
 	k      int
@@ -171,7 +174,13 @@ func (o *Optimizer) Update(k int, rate float64, params, grads [][]float32) (norm
 		return 0, fmt.Errorf("updating copy %d: %d tensors and %d gradients for %d trainables",
 			k, len(params), len(grads), len(o.params))
 	}
+	if o.RateFactors != nil && len(o.RateFactors) != len(o.params) {
+		return 0, fmt.Errorf("updating copy %d: %d factors of the learning rate for %d trainables", k, len(o.RateFactors), len(o.params))
+	}
 	for i, t := range o.params {
+		if o.RateFactors != nil && !(o.RateFactors[i] >= 0 && !math.IsInf(rate*o.RateFactors[i], 0)) {
+			return 0, fmt.Errorf("updating %q: the factor of its learning rate is %v", t.Name, o.RateFactors[i])
+		}
 		if want := t.each * o.k; len(params[i]) != want || len(grads[i]) != want {
 			return 0, fmt.Errorf("updating %q %v: got %d elements and %d of gradient, want %d",
 				t.Name, t.Shape, len(params[i]), len(grads[i]), want)
@@ -185,6 +194,10 @@ func (o *Optimizer) Update(k int, rate float64, params, grads [][]float32) (norm
 		scale = min(1, o.MaxNorm/(norm+1e-6))
 	}
 	for i, t := range o.params {
+		rate := rate
+		if o.RateFactors != nil {
+			rate *= o.RateFactors[i]
+		}
 		t.update(o.rule, k, Slice{Step: o.steps[k], Rate: rate, Scale: scale, Shape: t.matrix}, params[i], grads[i])
 	}
 	o.steps[k]++

@@ -17,8 +17,18 @@ type Schedule struct {
 	Warmup int64  // steps of linear rise from 0; 0 means none
 	Decay  string // "" or "constant", "linear", "cosine", "rsqrt"
 	// Until is the step at which linear and cosine reach 0, warm-up included,
-	// and the one up to which rsqrt stays at 1.
+	// and the one up to which rsqrt stays at 1. 0 is the last step of the run:
+	// see [Schedule.Over].
 	Until int64
+}
+
+// Over returns the schedule of a run of so many steps: a decay that does not
+// say until when ends with the run.
+func (s Schedule) Over(steps int64) Schedule {
+	if s.decays() && s.Until == 0 {
+		s.Until = max(steps, s.Warmup)
+	}
+	return s
 }
 
 // decays maps the name of a decay to its formula: the share at a step past
@@ -61,7 +71,7 @@ func (s Schedule) Check() error {
 	if s.Warmup < 0 {
 		return fmt.Errorf("warm-up of %d steps", s.Warmup)
 	}
-	if s.decays() && (s.Until < 1 || s.Until < s.Warmup) {
+	if s.decays() && s.Until != 0 && s.Until < max(1, s.Warmup) {
 		return fmt.Errorf("%s decay until step %d after a warm-up of %d", s.Decay, s.Until, s.Warmup)
 	}
 	return nil
@@ -75,7 +85,11 @@ func (s Schedule) String() string {
 	if s.Warmup > 0 {
 		parts = append(parts, fmt.Sprintf("warmup=%d", s.Warmup))
 	}
-	if s.decays() {
+	switch {
+	case !s.decays():
+	case s.Until == 0:
+		parts = append(parts, s.Decay)
+	default:
 		parts = append(parts, fmt.Sprintf("%s=%d", s.Decay, s.Until))
 	}
 	if parts == nil {
@@ -85,7 +99,8 @@ func (s Schedule) String() string {
 }
 
 // ParseSchedule reads "constant", or a warm-up and a decay with their steps:
-// "warmup=500", "linear=10000", "warmup=500,cosine=10000", "rsqrt=10000".
+// "warmup=500", "linear=10000", "warmup=500,cosine=10000", "rsqrt=10000". A
+// linear or cosine decay without a number ends with the run.
 func ParseSchedule(text string) (Schedule, error) {
 	s, err := parseSchedule(text)
 	if err == nil {
@@ -96,10 +111,13 @@ func ParseSchedule(text string) (Schedule, error) {
 	}
 	if err != nil {
 		return Schedule{}, hint.Wrap(fmt.Errorf("schedule %q: %w", text, err),
-			"write constant, or one or both of warmup=STEPS and linear=STEPS, cosine=STEPS or rsqrt=STEPS, as in warmup=500,linear=10000")
+			"write constant, or one or both of warmup=STEPS and linear=STEPS, cosine=STEPS or rsqrt=STEPS, as in warmup=500,linear=10000; linear and cosine alone end with the run")
 	}
 	return s, nil
 }
+
+// endless are the parts that need no number.
+var endless = map[string]bool{"constant": true, "linear": true, "cosine": true}
 
 func parseSchedule(text string) (s Schedule, err error) {
 	warmed := false
@@ -114,7 +132,7 @@ func parseSchedule(text string) (s Schedule, err error) {
 		switch {
 		case name == "":
 			return s, fmt.Errorf("an empty part")
-		case hasValue == (name == "constant"):
+		case !hasValue && !endless[name] || hasValue && name == "constant":
 			return s, fmt.Errorf("unknown part %q", part)
 		case name == "warmup" && warmed:
 			return s, fmt.Errorf("two warm-ups")

@@ -41,7 +41,8 @@ func TestParseScheduleRefusals(t *testing.T) {
 		"":                    "empty part",
 		"constant,":           "empty part",
 		"cubic=10":            `unknown decay "cubic"`,
-		"linear":              `unknown part "linear"`,
+		"rsqrt":               `unknown part "rsqrt"`,
+		"warmup":              `unknown part "warmup"`,
 		"constant=5":          `unknown part "constant=5"`,
 		"warmup=x":            `not "x"`,
 		"warmup=0":            `not "0"`,
@@ -67,6 +68,9 @@ func TestScheduleProperties(t *testing.T) {
 		s := Schedule{Warmup: rapid.Int64Range(0, 1000).Draw(t, "warm-up")}
 		if s.Decay = rapid.SampledFrom([]string{"", "linear", "cosine", "rsqrt"}).Draw(t, "decay"); s.Decay != "" {
 			s.Until = rapid.Int64Range(max(1, s.Warmup), 5000).Draw(t, "until")
+			if s.Decay != "rsqrt" && rapid.Bool().Draw(t, "to the end") {
+				s.Until = 0
+			}
 		}
 		if err := s.Check(); err != nil {
 			t.Fatal(err)
@@ -74,6 +78,11 @@ func TestScheduleProperties(t *testing.T) {
 		if back, err := ParseSchedule(s.String()); err != nil || back != s {
 			t.Fatalf("%+v is written %q and read %+v, %v", s, s, back, err)
 		}
+		run := rapid.Int64Range(1, 5000).Draw(t, "steps")
+		if whole := s.Over(run); s.decays() && s.Until == 0 && whole.Until != max(run, s.Warmup) || s.Until != 0 && whole != s {
+			t.Fatalf("%s over %d steps is %s", s, run, whole)
+		}
+		s = s.Over(run)
 		step := rapid.Int64Range(0, 10_000).Draw(t, "step")
 		now, next := s.At(step), s.At(step+1)
 		if !(now >= 0 && now <= 1) {
@@ -86,7 +95,7 @@ func TestScheduleProperties(t *testing.T) {
 }
 
 func TestScheduleCheck(t *testing.T) {
-	for _, s := range []Schedule{{Decay: "cubic"}, {Warmup: -1}, {Decay: "linear"}, {Decay: "cosine", Warmup: 9, Until: 8}} {
+	for _, s := range []Schedule{{Decay: "cubic"}, {Warmup: -1}, {Decay: "linear", Until: -1}, {Decay: "cosine", Warmup: 9, Until: 8}} {
 		if s.Check() == nil {
 			t.Errorf("%+v passes", s)
 		}

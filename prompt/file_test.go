@@ -132,7 +132,6 @@ func TestSaveLoadRoundTrip(t *testing.T) {
 		values := rapid.Float32Range(-math.MaxFloat32, math.MaxFloat32)
 		p := New(rapid.SliceOfN(values, length*width, length*width).Draw(t, "rows"), length, width)
 		p.Meta = drawMeta(t, length, width)
-		p.Tensors = append(p.Tensors, Tensor{"z", []int64{2}, rapid.SliceOfN(values, 2, 2).Draw(t, "z")})
 		if err := Save(path, p); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +162,10 @@ func TestSaveRefusals(t *testing.T) {
 		"calibration":  {func(p *Prompt) { p.Meta.Calibration = []float64{1} }, "1 calibration"},
 		"own prefix":   {func(p *Prompt) { p.Meta.Extra["softprompt.x"] = "1" }, "softprompt's own"},
 		"not UTF-8":    {func(p *Prompt) { p.Meta.Task = "\xff" }, "not UTF-8"},
-		"other method": {func(p *Prompt) { p.Tensors[0].Name = "other" }, "no matrix"},
+		"other tensor": {func(p *Prompt) { p.Tensors[0].Name = "other" }, "no matrix"},
+		"more tensors": {func(p *Prompt) { p.Tensors = append(p.Tensors, Tensor{"z", []int64{1}, []float32{1}}) }, `"z" is none of method`},
+		"other method": {func(p *Prompt) { p.Method = "magic" }, `no method "magic"`},
+		"bad size":     {func(p *Prompt) { p.Meta.Sizes["rank"] = -1 }, "rank is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), FileName)

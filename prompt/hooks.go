@@ -1,6 +1,10 @@
 package prompt
 
-import "softprompt/onnx"
+import (
+	"fmt"
+
+	"softprompt/onnx"
+)
 
 // Method is a way of adapting a frozen model: what it trains, and where it
 // reaches into the graph. It is a plain value; a hook that is nil leaves its
@@ -9,6 +13,8 @@ import "softprompt/onnx"
 // derives the gradient of whatever they build.
 type Method struct {
 	Name string
+	// Sizes are those that the method has, defaults filled in.
+	Sizes Sizes
 	// Trainables are the tensors that are tuned. In the graph each is an
 	// input with an axis K before its own: K prompts share one session.
 	Trainables []Trainable
@@ -36,14 +42,38 @@ type Method struct {
 	Weight func(s *Site, name, w string) string
 	// Loss gets the loss [1] and returns the one to minimise.
 	Loss func(s *Site, loss string) string
+
+	// Fold turns what was tuned into what is kept: another method's prompt
+	// that does the same with less. nil keeps it as it is.
+	Fold func(p *Prompt) (*Prompt, error)
 }
 
 // Trainable describes a tensor that a method tunes.
 type Trainable struct {
 	Name  string // in the prompt's file: "prompt"
 	Input string // in the graph: "prompts", whose gradient is "grad.prompts"
-	// Shape is the tensor's own, without K; P and other lengths are symbolic.
+	// Shape is the tensor's own, without K. Only P, the prompt's length, is
+	// symbolic, and only as the first size: prompts of several lengths are
+	// laid side by side.
 	Shape onnx.Shape
+	// Init fills in the first values of the tensor; nil is for the matrix
+	// [P,d] that the run's initialiser makes.
+	Init func(rng *Rand, values []float32)
+	// MethodRate says that the tensor moves at the learning rate method_rate,
+	// where the settings have one.
+	MethodRate bool
+}
+
+// Fits reports a shape that is not the trainable's.
+func (t Trainable) Fits(shape []int64) error {
+	ok := len(shape) == len(t.Shape)
+	for i := 0; ok && i < len(shape); i++ {
+		ok = !t.Shape[i].Known() || t.Shape[i].Size == shape[i]
+	}
+	if !ok {
+		return fmt.Errorf("shape %v, want %v", shape, t.Shape)
+	}
+	return nil
 }
 
 // Part is the sub-layer that a [Site] belongs to.

@@ -22,6 +22,8 @@ type Source struct {
 	Embeddings
 	// Encode turns text into ids, without the end-of-sequence.
 	Encode func(text string) ([]int64, error)
+	// EOSID is the end-of-sequence.
+	EOSID int64
 	// Labels are the words of the task's classes; may be empty.
 	Labels []string
 	// Log receives warnings; nil for nowhere.

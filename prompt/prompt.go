@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"softprompt/models"
 	"softprompt/onnx/hint"
@@ -95,7 +96,39 @@ func (p *Prompt) Check() error {
 		return fmt.Errorf("tensor %q is [%d %d], but the prompt says that it has %d vectors of width %d",
 			TensorPrompt, length, width, p.Meta.Length, p.Meta.DModel)
 	}
-	return p.Meta.check()
+	if err := p.Meta.check(); err != nil {
+		return err
+	}
+	m, err := NewMethod(p.Method, p.Meta.config(), p.Sizes())
+	if err != nil {
+		return err
+	}
+	return p.fits(m)
+}
+
+// Sizes returns the sizes that the prompt's metadata states.
+func (p *Prompt) Sizes() Sizes { return p.Meta.sizes() }
+
+// fits reports tensors that are not those of a method.
+func (p *Prompt) fits(m *Method) error {
+	for _, t := range m.Trainables {
+		have := p.Tensor(t.Name)
+		if have == nil {
+			return fmt.Errorf("a prompt of method %s has a tensor %q, and this one lacks it", m.Name, t.Name)
+		}
+		if err := t.Fits(have.Shape); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		if t.Shape[0].Sym == "P" && have.Shape[0] != int64(p.Meta.Length) {
+			return fmt.Errorf("tensor %q is of a prompt of length %d, but the prompt says %d", t.Name, have.Shape[0], p.Meta.Length)
+		}
+	}
+	for _, have := range p.Tensors {
+		if !slices.ContainsFunc(m.Trainables, func(t Trainable) bool { return t.Name == have.Name }) {
+			return fmt.Errorf("tensor %q is none of method %s", have.Name, m.Name)
+		}
+	}
+	return nil
 }
 
 func (t Tensor) check() error {

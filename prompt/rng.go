@@ -1,6 +1,9 @@
 package prompt
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Rand draws random numbers from a counter: Philox 4×32 with 10 rounds (Salmon
 // et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). What it
@@ -86,6 +89,12 @@ func (r *Rand) Uint64() uint64 {
 
 // Float32 returns a multiple of 2^-24 in [0,1).
 func (r *Rand) Float32() float32 { return float32(r.Uint32()>>8) / (1 << 24) }
+
+// Normal returns a number of mean 0 and variance 1 (Box and Muller 1958).
+func (r *Rand) Normal() float32 {
+	radius := math.Sqrt(-2 * math.Log(1-float64(r.Float32())))
+	return float32(radius * math.Cos(2*math.Pi*float64(r.Float32())))
+}
 
 // IntN returns a number in [0,n), each with the same probability. It returns 0
 // if n is below 1.

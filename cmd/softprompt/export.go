@@ -75,7 +75,7 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 			return err
 		}
 	}
-	method := c.Method
+	method, sizes := c.Method, prompt.Sizes{}
 	if baked != nil {
 		tok, err := m.Tokenizer()
 		if err != nil {
@@ -88,7 +88,7 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 		if err := baked.CheckModel(fp, m.Config, tok.Hash()); err != nil {
 			return fmt.Errorf("prompt %s: %w", c.From, err)
 		}
-		method = baked.Method
+		method, sizes = baked.Method, baked.Sizes()
 	}
 	spec, err := m.Spec(ctx)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *exportCmd) Run(ctx context.Context, ui *tui) error {
 	}
 	spec.Embeds, spec.Dropout, spec.ZLoss = c.Inputs == "embeds", c.Dropout, c.ZLoss
 	if method != "none" && !spec.Embeds {
-		if spec.Method, err = tune.NewMethod(method, m.Config); err != nil {
+		if spec.Method, err = prompt.NewMethod(method, m.Config, sizes); err != nil {
 			return err
 		}
 	}

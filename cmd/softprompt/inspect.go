@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -46,7 +47,24 @@ type inspection struct {
 	Prompt  string   `json:"prompt"`
 	Method  string   `json:"method"`
 	Facts   []fact   `json:"facts"`
+	Tensors []tensor `json:"tensors"`
 	Vectors []vector `json:"vectors"`
+}
+
+// tensor is one of what was tuned.
+type tensor struct {
+	Name  string  `json:"name"`
+	Shape []int64 `json:"shape"`
+	RMS   float64 `json:"rms"`
+}
+
+// rms is the root of the mean square of values.
+func rms(values []float32) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum / math.Max(1, float64(len(values))))
 }
 
 // fact is something that the prompt says about itself.
@@ -65,14 +83,17 @@ func (c *inspectCmd) Run(ctx context.Context, ui *tui) error {
 		return err
 	}
 	out := inspection{Prompt: c.Dir, Method: p.Method, Facts: facts(p.Meta)}
+	for _, t := range p.Tensors {
+		out.Tensors = append(out.Tensors, tensor{t.Name, t.Shape, rms(t.Data)})
+	}
 	rows, _, width, err := p.Matrix()
-	if err != nil {
-		return err
+	if err != nil { // it is no matrix, and so near no words
+		rows, width = nil, 1
 	}
 	for _, n := range prompt.Norms(rows, width) {
 		out.Vectors = append(out.Vectors, vector{Norm: n})
 	}
-	if c.Top > 0 {
+	if c.Top > 0 && rows != nil {
 		if err := c.words(ctx, ui, p, rows, out.Vectors); err != nil {
 			ui.warn("without the nearest words: %v", err)
 			if h := hint.Of(err); h != "" {
@@ -145,7 +166,12 @@ func facts(m prompt.Meta) []fact {
 			add(name, "%s", value)
 		}
 	}
-	add("size", "%d vectors of width %d", m.Length, m.DModel)
+	if m.Length > 0 {
+		add("size", "%d vectors of width %d", m.Length, m.DModel)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Sizes)) {
+		add(name, "%d", m.Sizes[name])
+	}
 	model := m.BaseModel
 	if m.Revision != "" {
 		model += "@" + m.Revision
@@ -173,6 +199,16 @@ func (ui *tui) showInspection(in inspection) {
 	rows := []string{cells("prompt", in.Prompt), cells("method", in.Method)}
 	for _, f := range in.Facts {
 		rows = append(rows, cells(f.Name, short(f.Value)))
+	}
+	if len(in.Tensors) > 1 || len(in.Vectors) == 0 {
+		for _, t := range in.Tensors {
+			rows = append(rows, cells("tensor", fmt.Sprintf("%s %v, rms %.3g", t.Name, t.Shape, t.RMS)))
+		}
+	}
+	if len(in.Vectors) == 0 {
+		rows = append(rows, cells("words", "none: this method has no vectors in the space of the embeddings"))
+		ui.table(rows...)
+		return
 	}
 	norms := make([]float64, len(in.Vectors))
 	sum := 0.0

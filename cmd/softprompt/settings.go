@@ -27,17 +27,20 @@ type settingFlags struct {
 	MaxInput   *int    `group:"Model and task" placeholder:"N" help:"Tokens of an input, end-of-sequence included."`
 	MaxTarget  *int    `group:"Model and task" placeholder:"N" help:"Tokens of a target, end-of-sequence included."`
 
-	Method *string `group:"Prompt" help:"How the prompt acts on the model."`
+	Method *string `group:"Prompt" placeholder:"NAME" help:"How the prompt acts on the model: METHODS."`
 	Length *int    `group:"Prompt" placeholder:"P" help:"Vectors of the prompt."`
+	Rank   *int    `group:"Prompt" placeholder:"R" help:"Of a method with a low-rank part; 0 is the method's default."`
+	Hidden *int    `group:"Prompt" placeholder:"H" help:"Width of a method's MLP; 0 is the method's default."`
 	Init   *string `group:"Prompt" help:"Where it starts: INITS (class-labels where the task has labels, else vocab)"`
 
 	Steps        *int     `group:"Training" placeholder:"N" help:"Updates to make."`
 	Batch        *int     `group:"Training" placeholder:"N" help:"Rows of an update."`
 	MicroBatch   *int     `group:"Training" placeholder:"N" help:"Rows of a pass; their gradients add up to the update's. 0 finds the fastest."`
 	Workers      *int     `group:"Training" placeholder:"N" help:"Passes at once, which share the threads. 0 finds the fastest."`
-	Optimizer    *string  `group:"Training" help:"adafactor or adamw."`
+	Optimizer    *string  `group:"Training" help:"adafactor, adamw, or adamw-hf, which adds epsilon as transformers' own did."`
 	LearningRate *float64 `group:"Training" placeholder:"R" help:"Learning rate."`
-	Schedule     *string  `group:"Training" help:"Share of the rate at each step: constant, warmup=500, linear=1000, cosine=1000, rsqrt=1000, or a warm-up and one of these."`
+	MethodRate   *float64 `group:"Training" placeholder:"R" help:"Learning rate of all that is not the prompt's matrix; 0 is --learning-rate."`
+	Schedule     *string  `group:"Training" help:"Share of the rate at each step: constant, warmup=500, linear=1000, cosine=1000, rsqrt=1000, or a warm-up and one of these. linear and cosine alone end with the run."`
 	WeightDecay  *float64 `group:"Training" placeholder:"R" help:"Weight decay; of adafactor, not multiplied by the rate."`
 	InitialStep  *int64   `group:"Training" placeholder:"N" help:"Step that adafactor counts from; 0 for the textbook's."`
 	ClipNorm     *float64 `group:"Training" placeholder:"R" help:"Bound on the gradient's norm, 0 for none."`
@@ -61,8 +64,8 @@ type settingFlags struct {
 	Memory    *string           `group:"Machine" placeholder:"HOW" help:"speed, or least: a row at a time, and what the backward pass needs computed anew."`
 }
 
-// origin says where the value of a setting came from: "flag", "default", or
-// the name of a file.
+// origin says where the value of a setting came from: "flag", "default",
+// "default of" a method, or the name of a file.
 type origin = string
 
 // given returns the flags that were given, by YAML key.
@@ -78,8 +81,8 @@ func (f *settingFlags) given() []string {
 }
 
 // effective puts the settings of a run together: flags over the file (none if
-// path is "") over the defaults of the task, which either of them names. It
-// also says where each value came from, by key.
+// path is "") over the defaults of the method and the task, which either of
+// them names. It also says where each value came from, by key.
 func (f *settingFlags) effective(path string) (tune.Settings, map[string]origin, error) {
 	file, err := readConfig(path)
 	if err != nil {
@@ -98,9 +101,17 @@ func (f *settingFlags) effective(path string) (tune.Settings, map[string]origin,
 	if err != nil {
 		return tune.Settings{}, nil, err
 	}
-	s := tune.Defaults(task)
+	s, err := tune.DefaultsOf(task, named.Method)
+	if err != nil {
+		return tune.Settings{}, nil, usageError{err}
+	}
 	for _, k := range settingKeys() {
 		from[k.key] = "default"
+	}
+	if info, err := prompt.LookupMethod(s.Method); err == nil {
+		for key := range info.Defaults {
+			from[key] = "default of " + s.Method
+		}
 	}
 	if err := file.apply(&s, from); err != nil {
 		return tune.Settings{}, nil, err
@@ -143,13 +154,17 @@ func showDefaults(k *kong.Kong) error {
 	for _, f := range prompt.InitForms() {
 		inits = append(inits, f.Form)
 	}
+	var methods []string
+	for _, m := range prompt.Methods() {
+		methods = append(methods, fmt.Sprintf("%s, %s", m.Name, m.Help))
+	}
 	defaults := reflect.ValueOf(tune.Defaults(&tasks.Task{}))
 	for _, command := range k.Model.Leaves(false) {
 		if _, has := command.Target.Type().FieldByName("settingFlags"); !has {
 			continue
 		}
 		for _, flag := range command.Flags {
-			flag.Help = strings.ReplaceAll(flag.Help, "INITS", strings.Join(inits, ", "))
+			flag.Help = strings.NewReplacer("INITS", strings.Join(inits, ", "), "METHODS", strings.Join(methods, "; ")).Replace(flag.Help)
 			for _, s := range settingKeys() {
 				v := defaults.FieldByName(s.name)
 				if flag.Name != dashed(s.key) || v.IsZero() || s.key == "init" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"softprompt/export"
 	"softprompt/onnx/ort"
+	"softprompt/prompt"
 	"softprompt/prompt/tune"
 )
 
@@ -77,8 +79,12 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, s tune.Settings, dir stri
 	if threads == 0 {
 		threads = ort.Threads()
 	}
-	ui.note("tuning %d vectors for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
-		s.Length, s.Model, s.Task, s.Steps, s.Device, threads, rt.Version())
+	what := plural(s.Length, "vector")
+	if s.Method != prompt.MethodPromptTuning {
+		what = s.Method
+	}
+	ui.note("tuning %s for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
+		what, s.Model, s.Task, s.Steps, s.Device, threads, rt.Version())
 	planned := func(s tune.Settings) { ui.note("%s", passes(s, threads)) }
 	report, done := ui.progress()
 	result, err := run(rt, tune.Options{Out: dir, Report: report, Planned: planned, Log: ui.log, Open: ui.opening(), Version: programVersion()})
@@ -230,12 +236,31 @@ func (c *trainCmd) plan(ctx context.Context, ui *tui, s tune.Settings) error {
 		cells("rows", fmt.Sprintf("%s to train on, %s held out, %s to report on", count(int64(p.TrainRows)), count(int64(p.HeldOut)), count(int64(p.Validation)))),
 		cells("inputs", fmt.Sprintf("%.1f tokens on average, %d at most; %s cut at %d", p.MeanIn, p.LongestIn, count(int64(p.CutRows)), s.MaxInput)),
 		cells("steps", fmt.Sprintf("%s of %d rows, each row %.1f times", count(int64(s.Steps)), s.Batch, p.Epochs)),
+		cells("method", methodText(p.Settings)),
 		cells("parameters", fmt.Sprintf("%s tuned, %s frozen", count(p.Tuned), count(p.Frozen))),
 		cells("memory", sizeText(p.Memory)),
 		cells("a step", about(p.StepTime)),
 		cells("all of it", "about "+about(p.TotalTime)),
 	)
 	return nil
+}
+
+// methodText names a method with its sizes.
+func methodText(s tune.Settings) string {
+	text := s.Method
+	info, err := prompt.LookupMethod(s.Method)
+	if err != nil {
+		return text
+	}
+	for _, size := range []struct {
+		key   string
+		value int
+	}{{"length", s.Length}, {"rank", s.Rank}, {"hidden", s.Hidden}} {
+		if slices.Contains(info.Uses, size.key) && size.value > 0 {
+			text += fmt.Sprintf(", %s %d", size.key, size.value)
+		}
+	}
+	return text
 }
 
 // shellWord quotes a word for a shell where it must be.

@@ -12,6 +12,7 @@ import (
 
 	"softprompt/export"
 	"softprompt/models"
+	"softprompt/prompt"
 	"softprompt/prompt/tune"
 	"softprompt/tasks"
 )
@@ -88,7 +89,7 @@ func tinySpec(t *testing.T) export.Spec {
 	if spec.Int8, err = m.Int8File(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if spec.Method, err = tune.NewMethod("prompt-tuning", m.Config); err != nil {
+	if spec.Method, err = prompt.NewMethod("prompt-tuning", m.Config, prompt.Sizes{}); err != nil {
 		t.Fatal(err)
 	}
 	return spec

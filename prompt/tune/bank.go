@@ -22,8 +22,9 @@ type Bank struct {
 	mask   *ort.Tensor            // prompt_mask [K,P]
 }
 
-// NewBank lays prompts of one method side by side. A nil method gives the bank
-// of a model without prompts.
+// NewBank lays prompts of one method side by side. What has the prompt's length
+// as its first size is padded; all else has one shape. A nil method gives the
+// bank of a model without prompts.
 func NewBank(method *prompt.Method, prompts ...*prompt.Prompt) (*Bank, error) {
 	b := &Bank{K: len(prompts), method: method, values: map[string]*ort.Tensor{}, grads: map[string]*ort.Tensor{}}
 	if method == nil {
@@ -47,13 +48,15 @@ func (b *Bank) add(t prompt.Trainable, prompts []*prompt.Prompt) error {
 		if part == nil {
 			return fmt.Errorf("prompt %d: method %s needs a tensor %s, which it lacks", k, b.method.Name, t.Name)
 		}
-		if err := fits(t, part.Shape); err != nil {
+		if err := t.Fits(part.Shape); err != nil {
 			return fmt.Errorf("prompt %d: tensor %s: %w", k, t.Name, err)
 		}
 		if shape == nil {
 			shape = append(shape, part.Shape...)
 		}
-		shape[0] = max(shape[0], part.Shape[0])
+		if t.Shape[0].Sym == "P" {
+			shape[0] = max(shape[0], part.Shape[0])
+		}
 		parts[k] = part
 	}
 	full := append([]int64{int64(b.K)}, shape...)
@@ -74,7 +77,7 @@ func (b *Bank) add(t prompt.Trainable, prompts []*prompt.Prompt) error {
 		slot := all[k*each : (k+1)*each]
 		copy(slot[each-len(part.Data):], part.Data)
 	}
-	if t.Shape[0].Sym == "P" {
+	if t.Shape[0].Sym == "P" && b.mask == nil {
 		return b.setMask(shape[0], parts)
 	}
 	return nil
@@ -92,19 +95,6 @@ func (b *Bank) setMask(length int64, parts []*prompt.Tensor) error {
 	for k, part := range parts {
 		for p := length - part.Shape[0]; p < length; p++ {
 			row[int64(k)*length+p] = 1
-		}
-	}
-	return nil
-}
-
-// fits reports a tensor whose shape is not the trainable's.
-func fits(t prompt.Trainable, shape []int64) error {
-	if len(shape) != len(t.Shape) {
-		return fmt.Errorf("shape %v, want %v", shape, t.Shape)
-	}
-	for i, d := range t.Shape {
-		if d.Known() && d.Size != shape[i] {
-			return fmt.Errorf("shape %v, want %v", shape, t.Shape)
 		}
 	}
 	return nil

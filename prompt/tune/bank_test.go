@@ -138,7 +138,7 @@ func TestFits(t *testing.T) {
 		{[]int64{1, 4, 1}, false},
 		{nil, false},
 	} {
-		err := fits(want, c.shape)
+		err := want.Fits(c.shape)
 		if (err == nil) != c.fits || err != nil && !strings.Contains(err.Error(), "want [P,4]") {
 			t.Errorf("%v: %v", c.shape, err)
 		}

@@ -205,6 +205,9 @@ func (f *feed) inputs(rows []Row, bank *Bank, pad int) {
 	for _, r := range rows {
 		longest = max(longest, len(r.IDs))
 	}
+	if m := bank.method; m != nil && m.Sizes.Rows > 0 && longest > m.Sizes.Rows && f.err == nil {
+		f.err = fmt.Errorf("an input of %d tokens is longer than the %d that the prompt of method %s has rows for", longest, m.Sizes.Rows, m.Name)
+	}
 	ids := make([]int64, len(rows)*longest)
 	mask := make([]int64, len(ids))
 	for i, r := range rows {

@@ -3,7 +3,6 @@ package tune
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,26 +10,9 @@ import (
 	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx"
-	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
 )
-
-// methods has the ways of adapting a model, by name.
-var methods = map[string]func(c models.Config) *prompt.Method{
-	"prompt-tuning": func(c models.Config) *prompt.Method { return prompt.PromptTuning(c.DModel) },
-}
-
-// NewMethod returns the method of a name for a model.
-func NewMethod(name string, c models.Config) (*prompt.Method, error) {
-	newMethod := methods[name]
-	if newMethod == nil {
-		return nil, hint.Wrap(fmt.Errorf("there is no method %q", name), "methods: %s", strings.Join(methodNames(), ", "))
-	}
-	return newMethod(c), nil
-}
-
-func methodNames() []string { return slices.Sorted(maps.Keys(methods)) }
 
 // Frozen is a model that will not change, with a session for each of its
 // graphs, made when first asked for. All sessions share the weights, which
@@ -79,7 +61,8 @@ var exporters = map[graph]func(export.Spec) (*onnx.Model, error){
 
 // FreezeOptions says how a frozen model is run.
 type FreezeOptions struct {
-	Method  string // "" for the model as it is
+	Method  string       // "" for the model as it is
+	Sizes   prompt.Sizes // of the method
 	Device  ort.Device
 	Threads int // 0 for one a core
 	Dropout bool
@@ -143,7 +126,7 @@ func Freeze(ctx context.Context, rt *ort.Runtime, m *export.Model, opts FreezeOp
 	}
 	f.config.TF32 = opts.TF32
 	if opts.Method != "" {
-		if f.Method, err = NewMethod(opts.Method, m.Config); err != nil {
+		if f.Method, err = prompt.NewMethod(opts.Method, m.Config, opts.Sizes); err != nil {
 			return nil, err
 		}
 		f.spec.Method = f.Method

@@ -67,7 +67,7 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 			m.Close()
 		}
 	}()
-	if out.Frozen, err = Freeze(ctx, rt, m, opts.freeze(p.Method)); err != nil {
+	if out.Frozen, err = Freeze(ctx, rt, m, opts.freeze(p)); err != nil {
 		return nil, err
 	}
 	fp, err := m.Fingerprint()
@@ -84,14 +84,17 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 	if maxInput == 0 || opts.Task != "" {
 		maxInput, maxTarget = task.MaxInput, task.MaxTarget
 	}
+	if rows := out.Method.Sizes.Rows; rows > 0 { // what is longer is cut, and counted as such
+		maxInput = min(maxInput, rows)
+	}
 	out.judge, err = out.NewJudge(task, maxInput, maxTarget)
 	return out, err
 }
 
 // freeze says how the model of a prompt is run: texts in as many batches at
 // once as there are threads.
-func (o PredictOptions) freeze(method string) FreezeOptions {
-	f := FreezeOptions{Method: method, Device: o.Device, Threads: o.Threads, ScorePrecision: o.Precision}
+func (o PredictOptions) freeze(p *prompt.Prompt) FreezeOptions {
+	f := FreezeOptions{Method: p.Method, Sizes: p.Sizes(), Device: o.Device, Threads: o.Threads, ScorePrecision: o.Precision}
 	if o.Device.Kind == "" || o.Device.Kind == "cpu" {
 		if f.Passes.Workers = o.Threads; o.Threads == 0 {
 			f.Passes.Workers = ort.Threads()

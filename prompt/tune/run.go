@@ -205,7 +205,7 @@ func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
 	if t.optimizer, err = grad.NewOptimizer(rule, params...); err != nil {
 		return nil, err
 	}
-	t.optimizer.MaxNorm = u.settings.ClipNorm
+	t.optimizer.MaxNorm, t.optimizer.RateFactors = u.settings.ClipNorm, u.settings.rates(u.frozen.Method)
 	if len(st.Steps) > 0 {
 		if err := t.optimizer.LoadState(grad.State{Rule: st.Rule, Steps: st.Steps, Tensors: st.optimizer}); err != nil {
 			return nil, err
@@ -214,6 +214,10 @@ func (u *setup) newTrainer(st *state, opts Options) (*trainer, error) {
 	if t.schedule, err = grad.ParseSchedule(u.settings.Schedule); err != nil {
 		return nil, err
 	}
+	if steps := int64(u.settings.Steps); t.schedule.Warmup >= steps {
+		u.log.Warn("the run ends before its warm-up does", "steps", steps, "warmup", t.schedule.Warmup)
+	}
+	t.schedule = t.schedule.Over(int64(u.settings.Steps))
 	if opts.Out != "" {
 		t.logs, err = openLogs(opts.Out, st.Logs)
 	}

@@ -3,11 +3,16 @@ package tune
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 
 	"softprompt/export"
 	"softprompt/grad"
 	"softprompt/onnx/hint"
+	"softprompt/prompt"
 	"softprompt/tasks"
 )
 
@@ -26,15 +31,18 @@ type Settings struct {
 
 	Method string `yaml:"method" json:"method"`
 	Length int    `yaml:"length" json:"length"` // prompt length P
+	Rank   int    `yaml:"rank" json:"rank"`     // of a method with a low-rank part; 0: the method's default
+	Hidden int    `yaml:"hidden" json:"hidden"` // width of a method's MLP; 0: the method's default
 	Init   string `yaml:"init" json:"init"`     // an initialiser, as prompt.ParseInit reads it
 
 	Steps        int     `yaml:"steps" json:"steps"`
 	Batch        int     `yaml:"batch" json:"batch"`
 	MicroBatch   int     `yaml:"micro_batch" json:"micro_batch"` // rows a pass; gradients of the passes add up; 0: the fastest
 	Workers      int     `yaml:"workers" json:"workers"`         // passes at once, which share the threads; 0: the fastest
-	Optimizer    string  `yaml:"optimizer" json:"optimizer"`     // adafactor or adamw
+	Optimizer    string  `yaml:"optimizer" json:"optimizer"`     // adafactor, adamw or adamw-hf
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
-	Schedule     string  `yaml:"schedule" json:"schedule"` // as grad.ParseSchedule reads it
+	MethodRate   float64 `yaml:"method_rate" json:"method_rate"` // learning rate of all that is not the prompt's matrix; 0: learning_rate
+	Schedule     string  `yaml:"schedule" json:"schedule"`       // as grad.ParseSchedule reads it
 	WeightDecay  float64 `yaml:"weight_decay" json:"weight_decay"`
 	InitialStep  int64   `yaml:"initial_step" json:"initial_step"` // adafactor: the step that its decay counts from
 	ClipNorm     float64 `yaml:"clip_norm" json:"clip_norm"`       // bound on the gradient's norm, 0 for none
@@ -89,6 +97,29 @@ func Defaults(t *tasks.Task) Settings {
 	}
 }
 
+// DefaultsOf returns the settings that a method is published with, for a task:
+// [Defaults] but for what the table of methods says. An empty name is prompt
+// tuning.
+func DefaultsOf(t *tasks.Task, method string) (Settings, error) {
+	s := Defaults(t)
+	if method == "" {
+		return s, nil
+	}
+	info, err := prompt.LookupMethod(method)
+	if err != nil {
+		return s, err
+	}
+	s.Method = method
+	data, err := yaml.Marshal(info.Defaults)
+	if err == nil {
+		err = yaml.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("the defaults of method %s: %w", method, err)
+	}
+	return s, nil
+}
+
 // Check reports the first setting that makes no sense, under its flag's name.
 func (s Settings) Check() error {
 	positive := []struct {
@@ -125,8 +156,11 @@ func (s Settings) Check() error {
 		return fmt.Errorf("--memory is %q, want %s or %s", s.Memory, memorySpeed, memoryLeast)
 	case s.Patience < 0 || s.TrainRows < 0 || s.Threads < 0 || s.ZLoss < 0 || s.ClipNorm < 0 || s.InitialStep < 0:
 		return errors.New("--patience, --train-rows, --threads, --z-loss, --clip-norm and --initial-step cannot be negative")
-	case methods[s.Method] == nil:
-		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(methodNames(), ", "))
+	case s.MethodRate < 0:
+		return fmt.Errorf("--method-rate is %v, want more than 0, or 0 for --learning-rate", s.MethodRate)
+	}
+	if err := s.checkMethod(); err != nil {
+		return err
 	}
 	if _, err := export.ParsePrecision(string(s.Precision)); err != nil {
 		return fmt.Errorf("--precision: %w", err)
@@ -141,19 +175,71 @@ func (s Settings) Check() error {
 	return err
 }
 
-// rule returns the optimiser that the settings name.
-func (s Settings) rule() (grad.Rule, error) {
-	switch s.Optimizer {
-	case "adafactor":
+// checkMethod reports a method that is not known, or a size that it has no use
+// for.
+func (s Settings) checkMethod() error {
+	info, err := prompt.LookupMethod(s.Method)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(prompt.MethodNames(), ", "))
+	}
+	for _, size := range []struct {
+		key   string
+		value int
+	}{{"rank", s.Rank}, {"hidden", s.Hidden}} {
+		switch {
+		case size.value < 0:
+			return fmt.Errorf("--%s is %d, want at least 1, or 0 for the method's default", size.key, size.value)
+		case size.value > 0 && !slices.Contains(info.Uses, size.key):
+			return fmt.Errorf("--%s is %d, but method %s has no such size", size.key, size.value, s.Method)
+		}
+	}
+	return nil
+}
+
+// sizes returns what the settings say about the sizes of the method.
+func (s Settings) sizes() prompt.Sizes {
+	return prompt.Sizes{Length: s.Length, Rank: s.Rank, Hidden: s.Hidden, Rows: s.MaxInput}
+}
+
+// optimizers has the rules by their names.
+var optimizers = map[string]func(Settings) grad.Rule{
+	"adafactor": func(s Settings) grad.Rule {
 		a := grad.DefaultAdafactor()
 		a.WeightDecay, a.InitialStep = s.WeightDecay, s.InitialStep
-		return a, a.Check()
-	case "adamw":
-		a := grad.DefaultAdamW()
-		a.WeightDecay = s.WeightDecay
-		return a, a.Check()
+		return a
+	},
+	"adamw":    func(s Settings) grad.Rule { return decayed(grad.DefaultAdamW(), s) },
+	"adamw-hf": func(s Settings) grad.Rule { return decayed(grad.TransformersAdamW(), s) },
+}
+
+func decayed(a grad.AdamW, s Settings) grad.Rule {
+	a.WeightDecay = s.WeightDecay
+	return a
+}
+
+// rule returns the optimiser that the settings name.
+func (s Settings) rule() (grad.Rule, error) {
+	named := optimizers[s.Optimizer]
+	if named == nil {
+		return nil, fmt.Errorf("--optimizer is %q, want %s", s.Optimizer, strings.Join(slices.Sorted(maps.Keys(optimizers)), ", "))
 	}
-	return nil, fmt.Errorf("--optimizer is %q, want adafactor or adamw", s.Optimizer)
+	rule := named(s)
+	return rule, rule.Check()
+}
+
+// rates returns the factors of the learning rate for the trainables of a
+// method, nil if all move at the same.
+func (s Settings) rates(m *prompt.Method) []float64 {
+	if s.MethodRate == 0 || s.MethodRate == s.LearningRate {
+		return nil
+	}
+	factors := make([]float64, len(m.Trainables))
+	for i, t := range m.Trainables {
+		if factors[i] = 1; t.MethodRate {
+			factors[i] = s.MethodRate / s.LearningRate
+		}
+	}
+	return factors
 }
 
 // task returns the run's task with its template and label words.

@@ -82,11 +82,14 @@ func (u *setup) freeze(ctx context.Context, rt *ort.Runtime, opts Options, noTok
 		return err
 	}
 	u.frozen, err = Freeze(ctx, rt, u.model, FreezeOptions{
-		Method: s.Method, Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
+		Method: s.Method, Sizes: s.sizes(), Device: device, Threads: s.Threads, Dropout: s.Dropout > 0, ZLoss: s.ZLoss, Rank: s.Loss == "labels",
 		LongTargets: s.MaxTarget > u.model.Config.DKV,
 		Precision:   s.Precision, Recompute: s.Memory == memoryLeast, Passes: s.passes(u.model.Config),
 		NoTokenizer: noTokenizer, Profile: opts.Profile, TF32: s.TF32,
 	})
+	if err == nil { // the defaults of the method, now that the model is known
+		u.settings.Rank, u.settings.Hidden = u.frozen.Method.Sizes.Rank, u.frozen.Method.Sizes.Hidden
+	}
 	return err
 }
 
@@ -147,9 +150,9 @@ func (u *setup) newMeta(version string) (prompt.Meta, error) {
 	if err != nil {
 		return prompt.Meta{}, err
 	}
-	s := u.settings
+	s, sizes := u.settings, u.frozen.Method.Sizes
 	return prompt.Meta{
-		Length: s.Length, DModel: u.model.Config.DModel,
+		Length: sizes.Length, DModel: u.model.Config.DModel, Sizes: sizes.Map(),
 		Task: s.Task, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
 		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
 		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
@@ -169,19 +172,17 @@ func (u *setup) initial() (*prompt.Prompt, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, d := u.settings, u.model.Config.DModel
-	values, err := spec.From(prompt.Source{
+	tensors, err := u.frozen.Method.Start(u.settings.Seed, spec.From(prompt.Source{
 		Embeddings: prompt.Embeddings{Rows: min(rows, u.frozen.Tokenizer.VocabSize()), Row: row},
 		Encode:     u.frozen.Tokenizer.Encode,
+		EOSID:      int64(u.model.Config.EOSID),
 		Labels:     u.task.Verbalizer.List(),
 		Log:        u.log,
-	})(prompt.NewRand(s.Seed, prompt.StreamInit), s.Length, d)
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("making the initial prompt: %w", err)
 	}
-	p := prompt.New(values, s.Length, d)
-	p.Meta = u.meta
-	return p, nil
+	return &prompt.Prompt{Method: u.settings.Method, Tensors: tensors, Meta: u.meta}, nil
 }
 
 // Close ends the sessions and the model.

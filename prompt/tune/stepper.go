@@ -82,11 +82,11 @@ func (u *setup) makeUp(input, targets int) error {
 	}
 	u.sequence = newSequence(rows, s.Batch, s.Window, s.Seed)
 	source := prompt.Source{Embeddings: prompt.Embeddings{Rows: words, Row: row}, Log: u.log}
-	values, err := prompt.SampledVocabulary(source, 0, prompt.CommonWords)(prompt.NewRand(s.Seed, prompt.StreamInit), s.Length, c.DModel)
+	tensors, err := u.frozen.Method.Start(s.Seed, prompt.SampledVocabulary(source, 0, prompt.CommonWords))
 	if err != nil {
 		return fmt.Errorf("making a prompt up: %w", err)
 	}
-	u.start = prompt.New(values, s.Length, c.DModel)
+	u.start = &prompt.Prompt{Method: s.Method, Tensors: tensors}
 	return nil
 }
 

@@ -244,6 +244,12 @@ func (t *trainer) look(ctx context.Context, bank *Bank, step int) (*Evaluation, 
 func (t *trainer) savePrompt() error {
 	p := &prompt.Prompt{Method: t.settings.Method, Tensors: t.bestTensors, Meta: t.meta}
 	p.Meta.Step, p.Meta.Score = int64(t.Best.Step), t.Best.Score
+	if fold := t.frozen.Method.Fold; fold != nil {
+		var err error
+		if p, err = fold(p); err != nil {
+			return fmt.Errorf("saving the best prompt: %w", err)
+		}
+	}
 	return prompt.Save(t.path(PromptFile), p)
 }
 

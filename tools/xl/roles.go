@@ -96,7 +96,7 @@ func exportRole(ctx context.Context, w *watcher, _ *outcome, model, work string)
 	if err != nil {
 		return err
 	}
-	if spec.Method, err = tune.NewMethod(prompt.MethodPromptTuning, m.Config); err != nil {
+	if spec.Method, err = prompt.NewMethod(prompt.MethodPromptTuning, m.Config, prompt.Sizes{}); err != nil {
 		return err
 	}
 	w.phase("make graphs")
@@ -137,7 +137,7 @@ func stepRole(ctx context.Context, w *watcher, o *outcome, model, work string) e
 		return err
 	}
 	w.phase("make train graph")
-	if spec.Method, err = tune.NewMethod(prompt.MethodPromptTuning, m.Config); err != nil {
+	if spec.Method, err = prompt.NewMethod(prompt.MethodPromptTuning, m.Config, prompt.Sizes{}); err != nil {
 		return err
 	}
 	if _, err := export.Train(spec); err != nil {

@@ -1,0 +1,155 @@
+package prompt
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"softprompt/models"
+	"softprompt/onnx/hint"
+)
+
+// Sizes are the numbers, beside the model's own, that decide the shapes of a
+// method's tensors. A 0 asks for the method's default; in [Method.Sizes] it
+// says that the method has no such size.
+type Sizes struct {
+	Length int // P, vectors before the input
+	Rank   int // r, of a product of two thin matrices
+	Hidden int // h, width of an MLP
+	Rows   int // L, longest input that there are rows for
+}
+
+// sized is a size with its name in a prompt's file.
+type sized struct {
+	name  string
+	value *int
+}
+
+// fields is the one list that reading and writing share. The length has a
+// place of its own in [Meta].
+func (s *Sizes) fields() []sized {
+	return []sized{{"rank", &s.Rank}, {"hidden", &s.Hidden}, {"rows", &s.Rows}}
+}
+
+// Map returns the sizes as [Meta] keeps them, nil if there are none.
+func (s Sizes) Map() map[string]int {
+	var out map[string]int
+	for _, f := range s.fields() {
+		if *f.value == 0 {
+			continue
+		}
+		if out == nil {
+			out = map[string]int{}
+		}
+		out[f.name] = *f.value
+	}
+	return out
+}
+
+// sizes returns the sizes that a prompt's metadata states.
+func (m Meta) sizes() Sizes {
+	s := Sizes{Length: m.Length}
+	for _, f := range s.fields() {
+		*f.value = m.Sizes[f.name]
+	}
+	return s
+}
+
+// config is what a prompt's metadata says about its model's sizes.
+func (m Meta) config() models.Config { return models.Config{DModel: m.DModel} }
+
+// MethodInfo is an entry of the table of methods.
+type MethodInfo struct {
+	Name string
+	Help string // one line for people
+	// Uses names the settings that size the method: length, rank, hidden.
+	Uses []string
+	// Defaults has the settings, by key, whose default is not that of prompt
+	// tuning.
+	Defaults map[string]any
+	// New returns the method for a model. Sizes that are 0 take their default,
+	// and those that make no sense are an error.
+	New func(c models.Config, s Sizes) (*Method, error)
+}
+
+// methods is the table.
+var methods = []MethodInfo{
+	{
+		Name: MethodPromptTuning, Help: "vectors before the input (Lester et al. 2021)",
+		Uses: []string{"length"},
+		New: func(c models.Config, s Sizes) (*Method, error) {
+			m := PromptTuning(c.DModel)
+			m.Sizes = Sizes{Length: s.Length}
+			return m, nil
+		},
+	},
+}
+
+// Methods lists the ways of adapting a model.
+func Methods() []MethodInfo { return slices.Clone(methods) }
+
+// MethodNames lists the names of [Methods].
+func MethodNames() []string {
+	var names []string
+	for _, m := range methods {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// LookupMethod returns the entry of a name.
+func LookupMethod(name string) (MethodInfo, error) {
+	for _, m := range methods {
+		if m.Name == name {
+			return m, nil
+		}
+	}
+	return MethodInfo{}, hint.Wrap(fmt.Errorf("there is no method %q", name), "methods: %s", strings.Join(MethodNames(), ", "))
+}
+
+// NewMethod returns the method of a name for a model.
+func NewMethod(name string, c models.Config, s Sizes) (*Method, error) {
+	info, err := LookupMethod(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range append(s.fields(), sized{"length", &s.Length}) {
+		if *f.value < 0 || *f.value > math.MaxInt32 {
+			return nil, fmt.Errorf("method %s: the size %s is %d", name, f.name, *f.value)
+		}
+	}
+	m, err := info.New(c, s)
+	if err != nil {
+		return nil, fmt.Errorf("method %s: %w", name, err)
+	}
+	return m, nil
+}
+
+// Start returns the first values of a method's tensors. What has no initialiser
+// of its own, the matrix [P,d], is made by the one given. Each tensor draws
+// from a stream of its own, so that one says nothing about another.
+func (m *Method) Start(seed uint64, matrix Initialiser) ([]Tensor, error) {
+	var out []Tensor
+	for i, t := range m.Trainables {
+		sizes := make([]int64, len(t.Shape))
+		for j, d := range t.Shape {
+			if sizes[j] = d.Size; d.Sym == "P" {
+				sizes[j] = int64(m.Sizes.Length)
+			}
+		}
+		n, err := elements(sizes)
+		if err != nil {
+			return nil, fmt.Errorf("making the first %s: %w", t.Name, err)
+		}
+		values := make([]float32, n)
+		if t.Init != nil {
+			rng := NewRand(seed, StreamInit, uint64(i))
+			t.Init(&rng, values)
+		} else if values, err = matrix(NewRand(seed, StreamInit), int(sizes[0]), int(sizes[1])); err != nil {
+			return nil, fmt.Errorf("making the first %s: %w", t.Name, err)
+		}
+		out = append(out, Tensor{Name: t.Name, Shape: sizes, Data: values})
+	}
+	return out, nil
+}
