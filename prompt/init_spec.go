@@ -62,12 +62,12 @@ var initForms = []initForm{
 	{
 		InitForm{"text:TEXT", "row i is the embedding of the text's i-th piece, the rest as vocab"},
 		"text",
-		func(text string, _ bool) (func(Source) Initialiser, error) {
-			if strings.TrimSpace(text) == "" {
-				return nil, errors.New("the text is missing")
-			}
-			return func(s Source) Initialiser { return FromText(s, text, common(s)) }, nil
-		},
+		fromText(func(s Source, text string) Initialiser { return FromText(s, text, common(s)) }),
+	},
+	{
+		InitForm{"text-repeat:TEXT", "the text's pieces and the end-of-sequence, over and over, as DePT has it"},
+		"text-repeat",
+		fromText(RepeatedText),
 	},
 	{
 		InitForm{"file:PATH", "another prompt of the same length and width: a run folder, .safetensors or .npy"},
@@ -128,6 +128,16 @@ func bare(build func(Source) Initialiser) func(string, bool) (func(Source) Initi
 			return nil, errors.New("it takes no argument")
 		}
 		return build, nil
+	}
+}
+
+// fromText is the parser of a form whose argument is a text.
+func fromText(build func(s Source, text string) Initialiser) func(string, bool) (func(Source) Initialiser, error) {
+	return func(text string, _ bool) (func(Source) Initialiser, error) {
+		if strings.TrimSpace(text) == "" {
+			return nil, errors.New("the text is missing")
+		}
+		return func(s Source) Initialiser { return build(s, text) }, nil
 	}
 }
 

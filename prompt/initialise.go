@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"softprompt/onnx/hint"
 )
@@ -144,6 +145,28 @@ func FromText(s Source, text string, fallback Initialiser) Initialiser {
 				return nil, fmt.Errorf("initialising with text: %w", err)
 			}
 			copy(rows[i*dModel:], row)
+		}
+		return rows, nil
+	}
+}
+
+// RepeatedText makes row i the embedding of the text's piece i mod n, where the
+// last of the n pieces is the end-of-sequence (DePT and PEFT,
+// peft/tuners/prompt_tuning.py, PromptEmbedding with an initial text).
+func RepeatedText(s Source, text string) Initialiser {
+	return func(_ Rand, length, dModel int) ([]float32, error) {
+		ids, err := s.Encode(text)
+		if err != nil {
+			return nil, fmt.Errorf("initialising with text: %w", err)
+		}
+		ids = append(slices.Clip(ids), s.EOSID)
+		rows := make([]float32, 0, length*dModel)
+		for i := range length {
+			row, err := s.row(ids[i%len(ids)], dModel)
+			if err != nil {
+				return nil, fmt.Errorf("initialising with text: %w", err)
+			}
+			rows = append(rows, row...)
 		}
 		return rows, nil
 	}

@@ -84,6 +84,34 @@ var methods = []MethodInfo{
 			return m, nil
 		},
 	},
+	{
+		Name: MethodDePT, Help: "fewer vectors, and a low-rank offset for each position of the input (Shi and Lipani 2024)",
+		Uses: []string{"length", "rank"}, Defaults: deptDefaults(5e-4), New: DePT,
+	},
+	{
+		Name: MethodADePT, Help: "fewer vectors, and a small network that moves each token's embedding (Tang et al. 2025)",
+		Uses: []string{"length", "rank"}, Defaults: deptDefaults(1e-4), New: ADePT,
+	},
+	{
+		Name: MethodPTuning, Help: "vectors that an MLP makes while they are tuned (Liu et al. 2021)",
+		Uses: []string{"length", "hidden"}, New: PTuning,
+		// PEFT's examples of p-tuning: AdamW of PyTorch, 20 vectors.
+		Defaults: map[string]any{
+			"length": 20, "optimizer": "adamw", "learning_rate": 1e-3, "schedule": "linear", "weight_decay": 0.01,
+			"loss": "mean", "z_loss": 0,
+		},
+	},
+}
+
+// deptDefaults are the settings that DePT's authors tuned with (train.py, and
+// the logs of the published adapters: rates of the prompt of 0.3 and 0.4, of
+// the rest of 1e-4 to 5e-3), which those of ADePT took over.
+func deptDefaults(methodRate float64) map[string]any {
+	return map[string]any{
+		"length": 60, "init": "text-repeat:Classify this text is postive or not:",
+		"optimizer": "adamw-hf", "learning_rate": 0.3, "method_rate": methodRate, "weight_decay": 0,
+		"schedule": "warmup=500,linear", "clip_norm": 1, "loss": "mean", "z_loss": 0,
+	}
 }
 
 // Methods lists the ways of adapting a model.

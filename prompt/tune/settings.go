@@ -201,6 +201,15 @@ func (s Settings) sizes() prompt.Sizes {
 	return prompt.Sizes{Length: s.Length, Rank: s.Rank, Hidden: s.Hidden, Rows: s.MaxInput}
 }
 
+// madeBy returns the initialiser of a method's matrix, "" if it has none that
+// is made by one.
+func (s Settings) madeBy(m *prompt.Method) string {
+	if slices.ContainsFunc(m.Trainables, func(t prompt.Trainable) bool { return t.Init == nil }) {
+		return s.Init
+	}
+	return ""
+}
+
 // optimizers has the rules by their names.
 var optimizers = map[string]func(Settings) grad.Rule{
 	"adafactor": func(s Settings) grad.Rule {

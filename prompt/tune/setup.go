@@ -158,7 +158,7 @@ func (u *setup) newMeta(version string) (prompt.Meta, error) {
 		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
 		TokenizerHash: u.frozen.Tokenizer.Hash(),
 		ScoreName:     "held-out " + u.task.Metrics[0].Name,
-		Seed:          s.Seed, Init: s.Init, Version: version,
+		Seed:          s.Seed, Init: s.madeBy(u.frozen.Method), Version: version,
 	}, nil
 }
 
