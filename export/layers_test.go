@@ -19,18 +19,15 @@ import (
 // agrees with them is also padded exactly: texts, targets, and prompts of
 // different lengths in one batch.
 
-// layerMethods has the methods that reach inside the layers.
-var layerMethods = map[string]func(c models.Config) *prompt.Method{
-	prompt.MethodPerLayer:    prompt.PerLayerReplace,
-	prompt.MethodPerLayerAdd: prompt.PerLayerAdd,
-	prompt.MethodIA3:         prompt.IA3,
-	prompt.MethodPrefix:      prompt.Prefix,
-	prompt.MethodPrefixMLP:   func(c models.Config) *prompt.Method { return prompt.PrefixMLP(c, 7) },
+// layerMethods has the methods that reach inside the layers, with the width of
+// the MLP.
+var layerMethods = map[string]int{
+	prompt.MethodPerLayer: 0, prompt.MethodPerLayerAdd: 0, prompt.MethodIA3: 0, prompt.MethodPrefix: 0, prompt.MethodPrefixMLP: 7,
 }
 
 // everyLayers calls f with each batch of each method.
 func everyLayers(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
-	for method, create := range layerMethods {
+	for method, hidden := range layerMethods {
 		files, err := filepath.Glob(filepath.Join("testdata", "golden-layers", method, "*.safetensors"))
 		if err != nil || len(files) != 4 {
 			t.Fatalf("method %s: %d golden files, want 4 (%v)", method, len(files), err)
@@ -41,7 +38,11 @@ func everyLayers(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
 			model, batch := name[:at], name[at+1:]
 			t.Run(method+"/"+name, func(t *testing.T) {
 				g := openLayers(t, model, file)
-				g.spec.Method, g.spec.Dropout = create(g.spec.Config), batch == "dropout"
+				var err error
+				if g.spec.Method, err = prompt.NewMethod(method, g.spec.Config, prompt.Sizes{Hidden: hidden}); err != nil {
+					t.Fatal(err)
+				}
+				g.spec.Dropout = batch == "dropout"
 				f(t, g, batch == "dropout")
 			})
 		}

@@ -18,11 +18,11 @@ import (
 // Graph inputs, with K before each: <site>.key and <site>.value [h,d_kv] of
 // each attention, <site>.hidden [d_ff] of each feed-forward, where a site is
 // encoder.<i>.self-attention, decoder.<i>.cross-attention and so on.
-func IA3(c models.Config) *Method {
+func IA3(c models.Config, _ Sizes) (*Method, error) {
 	head := onnx.Shape{onnx.Size(int64(c.NumHeads)), onnx.Size(int64(c.DKV))}
 	m := &Method{Name: MethodIA3}
 	add := func(name string, shape onnx.Shape) {
-		m.Trainables = append(m.Trainables, Trainable{Name: name, Input: name, Shape: shape})
+		m.Trainables = append(m.Trainables, Trainable{Name: name, Input: name, Shape: shape, Init: ones})
 	}
 	for _, s := range attentions(c) {
 		add(s+".key", head)
@@ -40,5 +40,12 @@ func IA3(c models.Config) *Method {
 	m.Hidden = func(s *Site, h string) string {
 		return s.B.Mul(h, s.B.Unsqueeze(s.PerRow(s.name()+".hidden"), 1)) // [B,1,d_ff]
 	}
-	return m
+	return m, nil
+}
+
+// ones sets a tensor to 1.
+func ones(_ *Rand, values []float32) {
+	for i := range values {
+		values[i] = 1
+	}
 }

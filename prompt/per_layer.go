@@ -14,12 +14,14 @@ import (
 //
 // The reference tunes a prompt at the embeddings too, which the first layer
 // overwrites unread; here the first layer's is the prompt. It is laid into the
-// stream after the dropout of the embeddings, as there.
+// stream after the dropout of the embeddings, as there. The vectors of the other
+// layers start uniform in [0,0.5) (configs/extended/models/
+// t5_1_1_per_layer_prompt.gin).
 //
 // Graph inputs: prompts [K,P,d], encoder.<i>.prompt [K,P,d] of each layer from
 // the second on, prompt_mask [K,P].
-func PerLayerReplace(c models.Config) *Method {
-	m := perLayer(c, MethodPerLayer, 1)
+func PerLayerReplace(c models.Config, s Sizes) (*Method, error) {
+	m := perLayer(c, s, MethodPerLayer, 1, upToHalf)
 	m.Embeddings = func(s *Site, emb, mask string) (string, string) {
 		visible := s.PerRow(PromptMask)
 		shape := s.B.Concat(0, s.B.SizesOf(visible, 0, 2), s.B.Ints(int64(c.DModel)))
@@ -35,7 +37,7 @@ func PerLayerReplace(c models.Config) *Method {
 		}
 		return s.B.Concat(1, s.PerRow(name), s.afterPrompt(h))
 	}
-	return m
+	return m, nil
 }
 
 // PerLayerAdd is the other form of the reference (per_layer.py, add_prompt): a
@@ -45,8 +47,8 @@ func PerLayerReplace(c models.Config) *Method {
 //
 // Graph inputs: prompts [K,P,d], encoder.<i>.prompt [K,P,d] of each layer,
 // prompt_mask [K,P].
-func PerLayerAdd(c models.Config) *Method {
-	m := perLayer(c, MethodPerLayerAdd, 0)
+func PerLayerAdd(c models.Config, s Sizes) (*Method, error) {
+	m := perLayer(c, s, MethodPerLayerAdd, 0, zeros)
 	m.Embeddings = PromptTuning(c.DModel).Embeddings
 	m.LayerInput = func(s *Site, h string) string {
 		if s.Stack != "encoder" {
@@ -56,19 +58,28 @@ func PerLayerAdd(c models.Config) *Method {
 		before := s.B.Slice(h, s.B.Ints(0), at, 1)
 		return s.B.Concat(1, s.B.Add(before, s.PerRow(layerPrompt(s))), s.afterPrompt(h))
 	}
-	return m
+	return m, nil
 }
 
 // perLayer has what both forms tune: the prompt and, from the given layer on,
-// one matrix for each layer of the encoder.
-func perLayer(c models.Config, name string, from int) *Method {
+// one matrix for each layer of the encoder, with its first values by init.
+func perLayer(c models.Config, sizes Sizes, name string, from int, init func(*Rand, []float32)) *Method {
 	base := PromptTuning(c.DModel)
-	m := &Method{Name: name, Trainables: base.Trainables, Inputs: base.Inputs}
+	m := &Method{Name: name, Sizes: Sizes{Length: sizes.Length}, Trainables: base.Trainables, Inputs: base.Inputs}
 	for i := from; i < c.NumLayers; i++ {
 		s := &Site{Stack: "encoder", Layer: i}
-		m.Trainables = append(m.Trainables, Trainable{Name: layerPrompt(s), Input: layerPrompt(s), Shape: base.Trainables[0].Shape})
+		m.Trainables = append(m.Trainables, Trainable{
+			Name: layerPrompt(s), Input: layerPrompt(s), Shape: base.Trainables[0].Shape, Init: init, MethodRate: true,
+		})
 	}
 	return m
+}
+
+// upToHalf draws uniformly from [0,0.5).
+func upToHalf(rng *Rand, values []float32) {
+	for i := range values {
+		values[i] = rng.Float32() / 2
+	}
 }
 
 func layerPrompt(s *Site) string { return s.name() + ".prompt" }
