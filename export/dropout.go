@@ -20,7 +20,9 @@ const (
 	probabilities             // attention probabilities
 )
 
-// The dropout inputs of a train graph and their shapes.
+// The dropout inputs of a train graph and their shapes. Where a method lays
+// keys before those of every attention, the last three have P more columns
+// before the others.
 const (
 	DropoutHidden      = "dropout.hidden"       // [sites,B,1,d]
 	DropoutFeedForward = "dropout.feed_forward" // [sites,B,1,d_ff]
@@ -29,17 +31,21 @@ const (
 	DropoutCross       = "dropout.cross"        // [decoder layers,B,h,1,P+S]
 )
 
-// addDropout declares the inputs for an encoder that sees keys positions.
-func (g *t5) addDropout(keys onnx.Dim) {
+// addDropout declares the inputs for an encoder of so many positions.
+func (g *t5) addDropout(positions onnx.Dim) {
 	c := g.Config
 	layers, decoders := int64(c.NumLayers), int64(c.NumDecoderLayers)
 	heads := onnx.Size(int64(c.NumHeads))
 	b, one := onnx.Sym("B"), onnx.Size(1)
+	keys, targets := positions, onnx.Sym("T")
+	if g.Method.LaysKeys {
+		keys, targets = onnx.Sym("P").Plus(keys), onnx.Sym("P").Plus(targets)
+	}
 	g.sites = map[string]int64{}
 	g.Input(DropoutHidden, onnx.Float32, onnx.Size(HiddenSites(c.NumLayers, c.NumDecoderLayers)), b, one, onnx.Size(int64(c.DModel)))
 	g.Input(DropoutFeedForward, onnx.Float32, onnx.Size(layers+decoders), b, one, onnx.Size(int64(c.DFF)))
 	g.Input(DropoutEncoder, onnx.Float32, onnx.Size(layers), b, heads, one, keys)
-	g.Input(DropoutDecoder, onnx.Float32, onnx.Size(decoders), b, heads, one, onnx.Sym("T"))
+	g.Input(DropoutDecoder, onnx.Float32, onnx.Size(decoders), b, heads, one, targets)
 	g.Input(DropoutCross, onnx.Float32, onnx.Size(decoders), b, heads, one, keys)
 }
 

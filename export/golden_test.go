@@ -68,6 +68,9 @@ func (g *golden) inputs(m *onnx.Model) map[string]*onnx.Tensor {
 		if n, ok := names[name]; ok {
 			name = n
 		}
+		if n := g.valueOf(name); n != "" {
+			name = n
+		}
 		if name == "candidate_ids" {
 			in[name], _ = g.answers()
 			continue
@@ -75,6 +78,17 @@ func (g *golden) inputs(m *onnx.Model) map[string]*onnx.Tensor {
 		in[v.Name] = g.tensor(name, v.Type)
 	}
 	return in
+}
+
+// valueOf returns the tensor that a trainable's input is fed with where the
+// batch has it under the trainable's own name, else "".
+func (g *golden) valueOf(input string) string {
+	for _, t := range g.spec.Method.Trainables {
+		if _, ok := g.tensors.Lookup("value." + t.Name); ok && t.Input == input {
+			return "value." + t.Name
+		}
+	}
+	return ""
 }
 
 // tensor returns a tensor of the batch; an int64 mask becomes float32 where

@@ -6,6 +6,7 @@ import (
 
 	"softprompt/grad"
 	"softprompt/onnx"
+	"softprompt/prompt"
 )
 
 // Train returns the graph of one training step: forward pass, loss and the
@@ -80,6 +81,9 @@ func (g *t5) candidates(states, mask string) string {
 	answers := g.SizesOf(ids, 0, 2)
 	rows := g.Unsqueeze(g.positionsOf(ids, 0), 1)
 	g.row = g.ReshapeTo(g.Expand(rows, answers), -1) // 0 C times, 1 C times, …
+	if len(g.Method.Trainables) > 0 {
+		g.index = g.Gather(prompt.PromptIndex, g.row, 0)
+	}
 	labels := g.Reshape(ids, g.Concat(0, g.Ints(-1), g.SizesOf(ids, 2, 3)))
 	s := g.score(g.teacherForced(states, mask, labels), labels)
 	sum := g.Add(g.ReduceSum(s.logProb, false, 1), g.maskBias(g.ReduceMax(s.valid, false, 1)))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"softprompt/export/exported"
 	"softprompt/models"
@@ -63,7 +64,9 @@ type t5 struct {
 	sites  map[string]int64  // dropout sites met so far by input, nil when the graph has none
 	// spliced has the weights of exported graphs by their first byte.
 	spliced map[*byte]*onnx.Tensor
-	row     string // the encoder row [N] of each decoder row, "" when they are the same
+	row     string            // the encoder row [N] of each decoder row, "" when they are the same
+	index   string            // which prompt each decoder row [N] uses, "" when row is
+	made    map[string]string // by prompt.Site.Once
 }
 
 // newGraph starts a graph of the given name.
@@ -92,14 +95,18 @@ func newGraph(name string, spec Spec) (*t5, error) {
 		Spec:    spec,
 		loaded:  map[string]string{},
 		spliced: map[*byte]*onnx.Tensor{},
+		made:    map[string]string{},
 	}
-	g.site = prompt.Site{B: g.Builder, Layer: -1}
+	g.site = prompt.Site{B: g.Builder, Layer: -1, Made: g.made}
 	return g, nil
 }
 
 // at moves to a place in the model: nodes and hooks made next belong there.
 func (g *t5) at(stack string, layer int, part prompt.Part) {
-	g.site = prompt.Site{B: g.Builder, Stack: stack, Layer: layer, Part: part}
+	g.site = prompt.Site{B: g.Builder, Stack: stack, Layer: layer, Part: part, Made: g.made}
+	if stack == "decoder" {
+		g.site.Index = g.index
+	}
 	g.Block = stack
 	if layer >= 0 {
 		g.Block = fmt.Sprintf("%s.%d", stack, layer)
@@ -170,7 +177,30 @@ func (g *t5) finish() (*onnx.Model, error) {
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("exporting graph %s: %w", g.Model.Graph.Name, err)
 	}
+	g.dropUnread()
 	return g.Spec.passes(g.Model)
+}
+
+// dropUnread leaves out what the method would feed or replace and no node
+// reads: a prefix of the decoder's attention in the encode graph, a weight that
+// is a trainable now.
+func (g *t5) dropUnread() {
+	read := map[string]bool{}
+	for _, n := range g.Model.Graph.Nodes {
+		for _, x := range n.Uses() {
+			read[x] = true
+		}
+	}
+	methods := map[string]bool{prompt.PromptIndex: true}
+	for _, t := range g.Method.Trainables {
+		methods[t.Input] = true
+	}
+	for _, v := range g.Method.Inputs {
+		methods[v.Name] = true
+	}
+	graph := g.Model.Graph
+	graph.Inputs = slices.DeleteFunc(graph.Inputs, func(v onnx.Value) bool { return methods[v.Name] && !read[v.Name] })
+	graph.Initializers = slices.DeleteFunc(graph.Initializers, func(t *onnx.Tensor) bool { return !read[t.Name] })
 }
 
 // passes are what is done to a finished graph, gradient and all.

@@ -29,8 +29,11 @@ type Method struct {
 	LayerInput func(s *Site, h string) string
 	// KeysValues gets an attention's keys and values [B,h,L,d_kv] and the bias
 	// [B or 1,h or 1,Q or 1,L] that will be added to its scores. If it
-	// lengthens the keys it lengthens the bias too.
+	// lengthens the keys it lengthens the bias too, and says so in LaysKeys.
 	KeysValues func(s *Site, k, v, bias string) (string, string, string)
+	// LaysKeys says that KeysValues lays P keys before those of every
+	// attention: the dropout masks of attention probabilities are as much wider.
+	LaysKeys bool
 	// Hidden gets the feed-forward's activation [B,L,d_ff], after the
 	// non-linearity.
 	Hidden func(s *Site, h string) string
@@ -89,6 +92,12 @@ type Site struct {
 	Stack string // "encoder", "decoder", or "" outside both
 	Layer int    // −1 outside a layer
 	Part  Part
+	// Index names the value that says which of the K prompts each row uses
+	// here; "" is [PromptIndex]. Where several candidates share a row of the
+	// input, the decoder has more rows than the encoder.
+	Index string
+	// Made has the values that [Site.Once] has made in this graph.
+	Made map[string]string
 }
 
 // The graph inputs that every method can rely on.
@@ -101,6 +110,29 @@ const (
 	PromptMask = "prompt_mask"
 )
 
-// PerRow returns, for each row of the batch, its prompt's slice of a graph
-// input with a leading K: [K,…] becomes [B,…].
-func (s *Site) PerRow(input string) string { return s.B.Gather(input, PromptIndex, 0) }
+// PerRow returns, for each row of the batch, its prompt's slice of a value
+// with a leading K: [K,…] becomes [B,…].
+func (s *Site) PerRow(value string) string {
+	index := s.Index
+	if index == "" {
+		index = PromptIndex
+	}
+	return s.B.Gather(value, index, 0)
+}
+
+// Once returns what build makes, which is done when a key is first met in a
+// graph: several places use one value, such as the hidden layer of an MLP whose
+// outputs go to all attentions. It belongs to no layer.
+func (s *Site) Once(key string, build func() string) string {
+	if v, ok := s.Made[key]; ok {
+		return v
+	}
+	block := s.B.Block
+	s.B.Block = "prompt"
+	v := build()
+	s.B.Block = block
+	if s.Made != nil {
+		s.Made[key] = v
+	}
+	return v
+}

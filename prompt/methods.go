@@ -68,13 +68,19 @@ type MethodInfo struct {
 	// Defaults has the settings, by key, whose default is not that of prompt
 	// tuning.
 	Defaults map[string]any
+	// ByModel says that the tensors' shapes depend on more of the model than
+	// d_model: a prompt's file alone does not say what they have to be.
+	ByModel bool
 	// New returns the method for a model. Sizes that are 0 take their default,
 	// and those that make no sense are an error.
 	New func(c models.Config, s Sizes) (*Method, error)
 }
 
 // methods is the table.
-var methods = []MethodInfo{
+var methods = slices.Concat(inputMethods, layerMethods)
+
+// inputMethods are those that stop at the encoder's input.
+var inputMethods = []MethodInfo{
 	{
 		Name: MethodPromptTuning, Help: "vectors before the input (Lester et al. 2021)",
 		Uses: []string{"length"},

@@ -99,6 +99,9 @@ func (p *Prompt) Check() error {
 	if err := p.Meta.check(); err != nil {
 		return err
 	}
+	if info, err := LookupMethod(p.Method); err != nil || info.ByModel {
+		return err // CheckModel says whether the tensors fit
+	}
 	m, err := NewMethod(p.Method, p.Meta.config(), p.Sizes())
 	if err != nil {
 		return err
@@ -176,6 +179,15 @@ func (p *Prompt) CheckModel(fingerprint models.Fingerprint, config models.Config
 	}
 	if p.Meta.DModel != config.DModel {
 		return hint.Wrap(fmt.Errorf("%w: its vectors have width %d, the model's %d", ErrOtherModel, p.Meta.DModel, config.DModel), "%s", advice)
+	}
+	if p.Method != "" {
+		m, err := NewMethod(p.Method, config, p.Sizes())
+		if err == nil {
+			err = p.fits(m)
+		}
+		if err != nil {
+			return hint.Wrap(fmt.Errorf("%w: %w", ErrOtherModel, err), "%s", advice)
+		}
 	}
 	if p.Meta.Fingerprint != "" {
 		wanted, err := models.ParseFingerprint(p.Meta.Fingerprint)

@@ -89,13 +89,19 @@ func foldPTuning(p *Prompt) (*Prompt, error) {
 		x = affine(x, matrix(p.Tensor(layer[0])), p.Tensor(layer[1]).Data)
 	}
 	out := New(x.Data, x.Rows, x.Cols)
-	out.Meta = p.Meta
-	out.Meta.Sizes = nil
-	if out.Meta.Extra = maps.Clone(p.Meta.Extra); out.Meta.Extra == nil {
-		out.Meta.Extra = map[string]string{}
-	}
-	out.Meta.Extra["folded_from"] = p.Method
+	out.Meta = p.Meta.folded(p.Method)
 	return out, nil
+}
+
+// folded returns the metadata of what was folded from a prompt of a method: a
+// prompt of one that has a length alone.
+func (m Meta) folded(from string) Meta {
+	m.Sizes = nil
+	if m.Extra = maps.Clone(m.Extra); m.Extra == nil {
+		m.Extra = map[string]string{}
+	}
+	m.Extra["folded_from"] = from
+	return m
 }
 
 func matrix(t *Tensor) blas32.General {

@@ -33,20 +33,21 @@ type settingFlags struct {
 	Hidden *int    `group:"Prompt" placeholder:"H" help:"Width of a method's MLP; 0 is the method's default."`
 	Init   *string `group:"Prompt" help:"Where it starts: INITS (class-labels where the task has labels, else vocab)"`
 
-	Steps        *int     `group:"Training" placeholder:"N" help:"Updates to make."`
-	Batch        *int     `group:"Training" placeholder:"N" help:"Rows of an update."`
-	MicroBatch   *int     `group:"Training" placeholder:"N" help:"Rows of a pass; their gradients add up to the update's. 0 finds the fastest."`
-	Workers      *int     `group:"Training" placeholder:"N" help:"Passes at once, which share the threads. 0 finds the fastest."`
-	Optimizer    *string  `group:"Training" help:"adafactor, adamw, or adamw-hf, which adds epsilon as transformers' own did."`
-	LearningRate *float64 `group:"Training" placeholder:"R" help:"Learning rate."`
-	MethodRate   *float64 `group:"Training" placeholder:"R" help:"Learning rate of all that is not the prompt's matrix; 0 is --learning-rate."`
-	Schedule     *string  `group:"Training" help:"Share of the rate at each step: constant, warmup=500, linear=1000, cosine=1000, rsqrt=1000, or a warm-up and one of these. linear and cosine alone end with the run."`
-	WeightDecay  *float64 `group:"Training" placeholder:"R" help:"Weight decay; of adafactor, not multiplied by the rate."`
-	InitialStep  *int64   `group:"Training" placeholder:"N" help:"Step that adafactor counts from; 0 for the textbook's."`
-	ClipNorm     *float64 `group:"Training" placeholder:"R" help:"Bound on the gradient's norm, 0 for none."`
-	Loss         *string  `group:"Training" help:"sum or mean over the target tokens, or labels: cross-entropy of choosing a label among all."`
-	ZLoss        *float64 `group:"Training" placeholder:"R" help:"Factor of the z-loss."`
-	Dropout      *float64 `group:"Training" placeholder:"R" help:"Dropout in the frozen model while training."`
+	Steps          *int     `group:"Training" placeholder:"N" help:"Updates to make."`
+	Batch          *int     `group:"Training" placeholder:"N" help:"Rows of an update."`
+	MicroBatch     *int     `group:"Training" placeholder:"N" help:"Rows of a pass; their gradients add up to the update's. 0 finds the fastest."`
+	Workers        *int     `group:"Training" placeholder:"N" help:"Passes at once, which share the threads. 0 finds the fastest."`
+	Optimizer      *string  `group:"Training" help:"adafactor, adamw, or adamw-hf, which adds epsilon as transformers' own did."`
+	LearningRate   *float64 `group:"Training" placeholder:"R" help:"Learning rate."`
+	MethodRate     *float64 `group:"Training" placeholder:"R" help:"Learning rate of all that is not the prompt's matrix; 0 is --learning-rate."`
+	Schedule       *string  `group:"Training" help:"Share of the rate at each step: constant, warmup=500, linear=1000, cosine=1000, rsqrt=1000, or a warm-up and one of these. linear and cosine alone end with the run."`
+	WeightDecay    *float64 `group:"Training" placeholder:"R" help:"Weight decay; of adafactor, not multiplied by the rate."`
+	InitialStep    *int64   `group:"Training" placeholder:"N" help:"Step that adafactor counts from; 0 for the textbook's."`
+	ParameterScale *bool    `group:"Training" help:"Have adafactor multiply the rate by the size of what it moves."`
+	ClipNorm       *float64 `group:"Training" placeholder:"R" help:"Bound on the gradient's norm, 0 for none."`
+	Loss           *string  `group:"Training" help:"sum or mean over the target tokens, or labels: cross-entropy of choosing a label among all."`
+	ZLoss          *float64 `group:"Training" placeholder:"R" help:"Factor of the z-loss."`
+	Dropout        *float64 `group:"Training" placeholder:"R" help:"Dropout in the frozen model while training."`
 
 	HeldOut   *int    `group:"Choosing the best step" placeholder:"N" help:"Training rows kept back to choose on."`
 	EvalEvery *int    `group:"Choosing the best step" placeholder:"N" help:"Steps between two looks at them."`

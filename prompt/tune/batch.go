@@ -219,6 +219,18 @@ func (f *feed) close() {
 	}
 }
 
+// takenBy returns what a session takes of what was fed: a graph leaves out what
+// it does not read of a method.
+func (f *feed) takenBy(s *ort.Session) map[string]*ort.Tensor {
+	taken := map[string]*ort.Tensor{}
+	for _, v := range s.Inputs() {
+		if t := f.tensors[v.Name]; t != nil {
+			taken[v.Name] = t
+		}
+	}
+	return taken
+}
+
 // inputs feeds input_ids and attention_mask [B,S], padded on the right, and
 // what the bank adds.
 func (f *feed) inputs(rows []Row, bank *Bank, pad int) {

@@ -108,7 +108,7 @@ func TestDropoutFollowsTheExample(t *testing.T) {
 	draw := func(d Dropout, rows []Row, p, targets int) map[string][]float32 {
 		f := newFeed()
 		t.Cleanup(f.close)
-		d.feed(f, c, rows, p, targets)
+		d.feed(f, c, rows, &Bank{Length: p}, targets)
 		if f.err != nil {
 			t.Fatal(f.err)
 		}

@@ -38,7 +38,7 @@ func (f *Frozen) newDecoding(ctx context.Context, bank *Bank, rows []Row, worker
 	for _, v := range encode.Outputs() {
 		d.cross[v.Name] = nil
 	}
-	if err := encode.Run(ctx, in.tensors, d.cross); err != nil {
+	if err := encode.Run(ctx, in.takenBy(encode), d.cross); err != nil {
 		return nil, fmt.Errorf("encoding %d rows: %w", len(rows), err)
 	}
 	bank.feed(d.fixed, rows)

@@ -28,18 +28,24 @@ const (
 	drawPromptKeys // added for the prompt's part of an attention's keys
 )
 
-// feed adds the five inputs for rows whose prompts take p positions and whose
-// targets are padded to t tokens. Shapes are those of package export.
-func (d *Dropout) feed(in *feed, c models.Config, rows []Row, p, t int) {
+// feed adds the five inputs for rows of a bank's prompts whose targets are
+// padded to t tokens. Prompts take positions of the encoder, or keys of every
+// attention. Shapes are those of package export.
+func (d *Dropout) feed(in *feed, c models.Config, rows []Row, bank *Bank, t int) {
+	p := bank.Length
 	s := 0
 	for _, r := range rows {
 		s = max(s, len(r.IDs))
+	}
+	decoder := 0
+	if bank.method != nil && bank.method.LaysKeys {
+		decoder = p
 	}
 	hidden := int(export.HiddenSites(c.NumLayers, c.NumDecoderLayers))
 	d.fill(in, export.DropoutHidden, drawHidden, rows, hidden, 1, 0, c.DModel)
 	d.fill(in, export.DropoutFeedForward, drawFeedForward, rows, c.NumLayers+c.NumDecoderLayers, 1, 0, c.DFF)
 	d.fill(in, export.DropoutEncoder, drawEncoder, rows, c.NumLayers, c.NumHeads, p, s)
-	d.fill(in, export.DropoutDecoder, drawDecoder, rows, c.NumDecoderLayers, c.NumHeads, 0, t)
+	d.fill(in, export.DropoutDecoder, drawDecoder, rows, c.NumDecoderLayers, c.NumHeads, decoder, t)
 	d.fill(in, export.DropoutCross, drawCross, rows, c.NumDecoderLayers, c.NumHeads, p, s)
 }
 

@@ -89,7 +89,7 @@ func (f *Frozen) scoreBatch(ctx context.Context, s *ort.Session, bank *Bank, row
 		return err
 	}
 	defer logp.Close()
-	if err := s.Run(ctx, in.tensors, map[string]*ort.Tensor{"log_probability": logp}); err != nil {
+	if err := s.Run(ctx, in.takenBy(s), map[string]*ort.Tensor{"log_probability": logp}); err != nil {
 		return fmt.Errorf("scoring %d rows: %w", len(batch), err)
 	}
 	for i, at := range batch {

@@ -45,10 +45,12 @@ type Settings struct {
 	Schedule     string  `yaml:"schedule" json:"schedule"`       // as grad.ParseSchedule reads it
 	WeightDecay  float64 `yaml:"weight_decay" json:"weight_decay"`
 	InitialStep  int64   `yaml:"initial_step" json:"initial_step"` // adafactor: the step that its decay counts from
-	ClipNorm     float64 `yaml:"clip_norm" json:"clip_norm"`       // bound on the gradient's norm, 0 for none
-	Loss         string  `yaml:"loss" json:"loss"`                 // sum or mean over the target tokens, or labels: choose a label
-	ZLoss        float64 `yaml:"z_loss" json:"z_loss"`
-	Dropout      float64 `yaml:"dropout" json:"dropout"`
+	// ParameterScale has adafactor multiply the rate by the size of what moves.
+	ParameterScale bool    `yaml:"parameter_scale" json:"parameter_scale"`
+	ClipNorm       float64 `yaml:"clip_norm" json:"clip_norm"` // bound on the gradient's norm, 0 for none
+	Loss           string  `yaml:"loss" json:"loss"`           // sum or mean over the target tokens, or labels: choose a label
+	ZLoss          float64 `yaml:"z_loss" json:"z_loss"`
+	Dropout        float64 `yaml:"dropout" json:"dropout"`
 
 	HeldOut   int    `yaml:"held_out" json:"held_out"`     // training rows kept back to choose the best step on
 	EvalEvery int    `yaml:"eval_every" json:"eval_every"` // steps between two looks at them
@@ -214,7 +216,7 @@ func (s Settings) madeBy(m *prompt.Method) string {
 var optimizers = map[string]func(Settings) grad.Rule{
 	"adafactor": func(s Settings) grad.Rule {
 		a := grad.DefaultAdafactor()
-		a.WeightDecay, a.InitialStep = s.WeightDecay, s.InitialStep
+		a.WeightDecay, a.InitialStep, a.ScaleByParameter = s.WeightDecay, s.InitialStep, s.ParameterScale
 		return a
 	},
 	"adamw":    func(s Settings) grad.Rule { return decayed(grad.DefaultAdamW(), s) },

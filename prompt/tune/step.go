@@ -59,7 +59,7 @@ func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOpti
 		res.Tokens += f.tokens(r)
 	}
 	if f.spec.Dropout {
-		opts.Dropout.feed(in, f.Model.Config, rows, bank.Length, longest)
+		opts.Dropout.feed(in, f.Model.Config, rows, bank, longest)
 	}
 	if in.err != nil {
 		return res, in.err
@@ -74,7 +74,7 @@ func (f *Frozen) Step(ctx context.Context, bank *Bank, rows []Row, opts StepOpti
 	for name, g := range bank.grads {
 		out[name] = g
 	}
-	if err := s.Run(ctx, in.tensors, out); err != nil {
+	if err := s.Run(ctx, in.takenBy(s), out); err != nil {
 		return res, fmt.Errorf("training step: %w", err)
 	}
 	defer out["example_loss"].Close()

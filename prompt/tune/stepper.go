@@ -171,7 +171,7 @@ func (s *Stepper) Inputs() (map[string]*ort.Tensor, error) {
 		return nil, fmt.Errorf("feeding a step: %w", err)
 	}
 	if opts := t.stepOptions(rows, t.Step); opts.Dropout != nil {
-		opts.Dropout.feed(in, t.model.Config, rows, t.bank.Length, longest)
+		opts.Dropout.feed(in, t.model.Config, rows, t.bank, longest)
 	}
 	return in.tensors, in.err
 }

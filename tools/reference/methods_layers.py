@@ -1,0 +1,479 @@
+"""Golden numbers for the methods that reach inside the layers: per-layer prompts, prefix tuning, IA3.
+
+    python tools/reference/methods_layers.py
+
+A T5 is written out here in plain PyTorch with a hook wherever a method changes it, and checked against transformers
+without a method, against PEFT's IA3, and against PEFT's prefix tuning where its convention is the same. Every row of a
+batch is computed alone, without any padding of text, target or prompt, in float64. Models are those of
+export/testdata/golden; the numbers go to export/testdata/golden-layers/<method>/<model>-<batch>.safetensors, where
+README.md describes every tensor.
+"""
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from peft import IA3Config, PrefixTuningConfig, TaskType, get_peft_model
+from safetensors.torch import load_file
+from transformers.activations import ACT2FN
+from transformers.models.t5.modeling_t5 import T5Attention
+
+import t5_graph
+import t5_model
+
+GOLDEN = Path(__file__).resolve().parents[2] / "export" / "testdata" / "golden"
+OUT = GOLDEN.parent / "golden-layers"
+MODELS = ("v1_0-2x2", "v1_1-3x1")
+BATCHES = ("lengths", "dropout")
+GREEDY_STEPS = 8
+HIDDEN = 7  # of prefix tuning's MLP
+KINDS = ("encoder.self-attention", "decoder.self-attention", "decoder.cross-attention")  # of attention: an MLP each
+
+
+class T5:
+    """A T5 of a model folder as plain functions over named weights; method says what is done to it, drop what is dropped."""
+
+    def __init__(self, folder, dtype=torch.float64, weights=None):
+        full = json.loads((folder / "config.json").read_text())
+        self.c = {**t5_model.DEFAULTS, **full}
+        self.c["num_decoder_layers"] = full.get("num_decoder_layers", full["num_layers"])
+        self.w = {name: w.to(dtype) for name, w in (weights or load_file(folder / "model.safetensors")).items()}
+        self.act = ACT2FN[{"gated-gelu": "gelu_new"}.get(self.c["feed_forward_proj"], self.c["feed_forward_proj"])]
+        self.scaled = t5_model.scales_head(full)
+
+    def linear(self, x, name):
+        return x @ self.w[name + ".weight"].T
+
+    def norm(self, x, name):
+        return self.w[name + ".weight"] * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.c["layer_norm_epsilon"])
+
+    def positions(self, stack, length):
+        """Bias [h,Q,L] of a stack whose queries and keys are at 0 ... length-1."""
+        at = torch.arange(length)
+        buckets = T5Attention._relative_position_bucket(
+            at[None, :] - at[:, None],
+            bidirectional=stack == "encoder",
+            num_buckets=self.c["relative_attention_num_buckets"],
+            max_distance=self.c["relative_attention_max_distance"],
+        )
+        table = self.w[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
+        bias = table[buckets].permute(2, 0, 1)
+        if stack == "decoder":
+            bias = bias.masked_fill(at[None, :] > at[:, None], -torch.inf)
+        return bias
+
+    def attention(self, x, states, name, bias, site, method, drop):
+        heads = lambda y: y.view(len(y), self.c["num_heads"], self.c["d_kv"]).transpose(0, 1)  # [h,L,d_kv]
+        q = heads(self.linear(x, name + ".q"))
+        k, v = heads(self.linear(states, name + ".k")), heads(self.linear(states, name + ".v"))
+        k, v, bias = method.keys_values(site, k, v, bias)
+        p = F.softmax(q @ k.transpose(1, 2) + bias, dim=-1)
+        kind = "cross" if site.endswith("cross-attention") else site.split(".")[0]
+        out = drop(f"dropout.{kind}_attention", p) @ v
+        return self.linear(out.transpose(0, 1).reshape(len(x), -1), name + ".o")
+
+    def feed_forward(self, x, name, site, method, drop):
+        n = self.norm(x, name + ".layer_norm")
+        name += ".DenseReluDense"
+        if self.c["feed_forward_proj"].startswith("gated-"):
+            h = self.act(self.linear(n, name + ".wi_0")) * self.linear(n, name + ".wi_1")
+        else:
+            h = self.act(self.linear(n, name + ".wi"))
+        h = drop("dropout.ff", method.hidden(site, h))
+        return x + drop("dropout.hidden", self.linear(h, name + ".wo"))
+
+    def layer(self, stack, i, x, bias, method, drop, states=None):
+        block, site = f"{stack}.block.{i}.layer.", f"{stack}.{i}."
+        x = method.layer_input(stack, i, x)
+        n = self.norm(x, block + "0.layer_norm")
+        out = self.attention(n, n, block + "0.SelfAttention", bias, site + "self-attention", method, drop)
+        x = x + drop("dropout.hidden", out)
+        if states is not None:
+            n = self.norm(x, block + "1.layer_norm")
+            zero = torch.zeros(self.c["num_heads"], len(x), len(states), dtype=x.dtype)
+            out = self.attention(n, states, block + "1.EncDecAttention", zero, site + "cross-attention", method, drop)
+            x = x + drop("dropout.hidden", out)
+        return self.feed_forward(x, block + ("1" if states is None else "2"), site + "feed-forward", method, drop)
+
+    def encode(self, ids, method, drop):
+        """States [E,d] of one text [S]."""
+        x = drop("dropout.hidden", method.embeddings(self.w["shared.weight"][ids]))
+        bias = self.positions("encoder", len(x))
+        for i in range(self.c["num_layers"]):
+            x = self.layer("encoder", i, x, bias, method, drop)
+        return drop("dropout.hidden", self.norm(x, "encoder.final_layer_norm"))
+
+    def decode(self, ids, states, method, drop):
+        """Logits [T,V] after each of the ids [T]."""
+        x = drop("dropout.hidden", self.w["shared.weight"][ids])
+        bias = self.positions("decoder", len(x))
+        for i in range(self.c["num_decoder_layers"]):
+            x = self.layer("decoder", i, x, bias, method, drop, states)
+        x = drop("dropout.hidden", self.norm(x, "decoder.final_layer_norm"))
+        if self.scaled:
+            x = x * self.c["d_model"] ** -0.5
+        return x @ self.w.get("lm_head.weight", self.w["shared.weight"]).T
+
+
+class Method:
+    """The model as it is. Subclasses say what they tune, by shape and a starting value, and where it goes.
+
+    t has the tensors of one prompt, those with P rows cut to its length.
+    """
+
+    lays_prompt = lays_keys = False
+
+    def __init__(self, t=None):
+        self.t = t or {}
+
+    def embeddings(self, x):
+        return x
+
+    def layer_input(self, stack, i, x):
+        return x
+
+    def keys_values(self, site, k, v, bias):
+        return k, v, bias
+
+    def hidden(self, site, h):
+        return h
+
+
+def attentions(c):
+    sites = [f"encoder.{i}.self-attention" for i in range(c["num_layers"])]
+    for i in range(c["num_decoder_layers"]):
+        sites += [f"decoder.{i}.self-attention", f"decoder.{i}.cross-attention"]
+    return sites
+
+
+class PerLayer(Method):
+    """per_layer.py, replace_prompt: each layer's P first positions are overwritten before it."""
+
+    lays_prompt = True
+
+    @staticmethod
+    def tensors(c):  # name: (shape, mean, deviation); P stands for the prompt's length
+        names = ["prompt"] + [f"encoder.{i}.prompt" for i in range(1, c["num_layers"])]
+        return {name: (("P", c["d_model"]), 0.0, 2.0) for name in names}
+
+    def embeddings(self, x):
+        return torch.cat([self.t["prompt"], x])
+
+    def layer_input(self, stack, i, x):
+        if stack == "decoder":
+            return x
+        prompt = self.t["prompt" if i == 0 else f"encoder.{i}.prompt"]
+        return torch.cat([prompt, x[len(prompt) :]])
+
+
+class PerLayerAdd(PerLayer):
+    """per_layer.py, add_prompt: a delta is added to them."""
+
+    @staticmethod
+    def tensors(c):
+        names = ["prompt"] + [f"encoder.{i}.prompt" for i in range(c["num_layers"])]
+        return {name: (("P", c["d_model"]), 0.0, 2.0 if name == "prompt" else 1.0) for name in names}
+
+    def layer_input(self, stack, i, x):
+        if stack == "decoder":
+            return x
+        delta = self.t[f"encoder.{i}.prompt"]
+        return torch.cat([x[: len(delta)] + delta, x[len(delta) :]])
+
+
+class IA3(Method):
+    """Liu et al. 2022: keys, values and the feed-forward's hidden activation are scaled."""
+
+    @staticmethod
+    def tensors(c):
+        out = {}
+        for site in attentions(c):
+            for x in ("key", "value"):
+                out[f"{site}.{x}"] = ((c["num_heads"], c["d_kv"]), 1.0, 0.3)
+        for stack, n in (("encoder", c["num_layers"]), ("decoder", c["num_decoder_layers"])):
+            out |= {f"{stack}.{i}.feed-forward.hidden": ((c["d_ff"],), 1.0, 0.3) for i in range(n)}
+        return out
+
+    def keys_values(self, site, k, v, bias):
+        return k * self.t[site + ".key"][:, None], v * self.t[site + ".value"][:, None], bias
+
+    def hidden(self, site, h):
+        return h * self.t[site + ".hidden"]
+
+
+class Prefix(Method):
+    """Li and Liang 2021: P keys and values before those of every attention, without a position."""
+
+    lays_keys = True
+
+    @staticmethod
+    def tensors(c):
+        inner = c["num_heads"] * c["d_kv"]
+        return {f"{site}.{x}": (("P", inner), 0.0, 1.0) for site in attentions(c) for x in ("key", "value")}
+
+    def rows(self, site, x):
+        return self.t[f"{site}.{x}"]
+
+    def keys_values(self, site, k, v, bias):
+        heads = lambda y: y.view(len(y), k.shape[0], k.shape[2]).transpose(0, 1)
+        key, value = heads(self.rows(site, "key")), heads(self.rows(site, "value"))
+        none = torch.zeros(*bias.shape[:2], key.shape[1], dtype=bias.dtype)
+        return torch.cat([key, k], 1), torch.cat([value, v], 1), torch.cat([none, bias], 2)
+
+
+class PrefixMLP(Prefix):
+    """The same with keys and values made by an MLP: one for each kind of attention."""
+
+    @staticmethod
+    def tensors(c):
+        d, inner, out = c["d_model"], c["num_heads"] * c["d_kv"], {}
+        for kind in KINDS:
+            out[kind + ".embedding"] = (("P", d), 0.0, 1.0)
+            out[kind + ".hidden.weight"] = ((HIDDEN, d), 0.0, d**-0.5)
+            out[kind + ".hidden.bias"] = ((HIDDEN,), 0.0, 0.3)
+        for site in attentions(c):
+            for x in ("key", "value"):
+                out[f"{site}.{x}.weight"] = ((inner, HIDDEN), 0.0, 2 * HIDDEN**-0.5)
+                out[f"{site}.{x}.bias"] = ((inner,), 0.0, 0.3)
+        return out
+
+    def rows(self, site, x):
+        stack, _, part = site.split(".")
+        t, name, kind = self.t, f"{site}.{x}", f"{stack}.{part}"
+        hidden = torch.tanh(t[kind + ".embedding"] @ t[kind + ".hidden.weight"].T + t[kind + ".hidden.bias"])
+        return hidden @ t[name + ".weight"].T + t[name + ".bias"]
+
+
+METHODS = {"per-layer": PerLayer, "per-layer-add": PerLayerAdd, "ia3": IA3, "prefix": Prefix, "prefix-mlp": PrefixMLP}
+
+
+def keep(kind, x):
+    return x
+
+
+class Drop:
+    """Multiplies by the batch's masks of one row, in the order of the forward pass; columns of padding are cut out."""
+
+    def __init__(self, io, row, method, prompt, text, target):
+        p = io["prompt_mask"].shape[1]
+        laid = {"encoder": method.lays_prompt or method.lays_keys, "decoder": method.lays_keys}
+        laid["cross"] = laid["encoder"]
+        lengths = {"encoder": text, "decoder": target, "cross": text}
+        self.masks = {}
+        for name in (name for name in io if name.startswith("dropout.")):
+            masks = io[name][:, row]
+            if name.endswith("_attention"):
+                kind = name.removeprefix("dropout.").removesuffix("_attention")
+                first = p if laid[kind] else 0
+                columns = list(range(p - prompt, p)) if laid[kind] else []
+                masks = masks[..., columns + list(range(first, first + lengths[kind]))]
+            self.masks[name] = iter(masks.double())
+
+    def __call__(self, kind, x):
+        return x * next(self.masks[kind])
+
+
+def shift(labels):
+    return torch.cat([torch.zeros(1, dtype=torch.int64), labels[:-1].clamp(min=0)])
+
+
+def cut(labels):
+    return labels[: int((labels >= 0).nonzero().max()) + 1]
+
+
+def numbers(model, kind, io, trainables):
+    """What a training step and scoring are about, each row alone."""
+    rows, tokens, nll, out = len(io["input_ids"]), 0, [], {}
+    scores, greedy = [None] * len(io["candidate_ids"]), []
+    for row in range(rows):
+        k = int(io["prompt_index"][row])
+        n = int(io["prompt_mask"][k].sum())
+        shapes = kind.tensors(model.c)
+        own = {name: t[k][len(t[k]) - n :] if shapes[name][0][0] == "P" else t[k] for name, t in trainables.items()}
+        method = kind(own)
+        ids = io["input_ids"][row][: int(io["attention_mask"][row].sum())]
+        labels = cut(io["labels"][row])
+        drop = keep
+        if "dropout.hidden" in io:
+            drop = Drop(io, row, kind, n, len(ids), len(labels))
+        states = model.encode(ids, method, drop)
+        nll.append(losses(model.decode(shift(labels), states, method, drop), labels))
+        tokens += int((labels >= 0).sum())
+        if drop is not keep:
+            if any(next(left, None) is not None for left in drop.masks.values()):
+                raise AssertionError("dropout masks were not used")
+            continue
+        with torch.no_grad():
+            for i in (io["candidate_row"] == row).nonzero()[:, 0].tolist():
+                labels = cut(io["candidate_ids"][i])
+                scores[i] = -losses(model.decode(shift(labels), states, method, keep), labels)
+            said = torch.zeros(1, dtype=torch.int64)
+            for _ in range(GREEDY_STEPS):
+                last = model.decode(said, states, method, keep)[-1]
+                top = last.topk(2).values
+                if top[0] - top[1] < 1e-3:
+                    raise AssertionError("greedy choice hangs on too little: take another seed")
+                said = torch.cat([said, last.argmax()[None]])
+            greedy.append(said[1:])
+    nll = torch.stack(nll)
+    loss = nll.sum() / tokens
+    grads = torch.autograd.grad(loss, list(trainables.values()))
+    out = {"loss.mean": loss[None], "example_nll": nll} | {f"grad.{name}": g for name, g in zip(trainables, grads)}
+    if greedy:
+        out |= {"candidate_logprob": torch.stack(scores), "greedy_ids": torch.stack(greedy)}
+    return {name: t.detach() for name, t in out.items()}
+
+
+def losses(logits, labels):
+    kept = labels >= 0
+    return -(logits.log_softmax(-1).gather(-1, labels.clamp(min=0)[:, None])[:, 0] * kept).sum()
+
+
+def draw(tensors, lengths, generator):
+    """Random values [K,…] of the trainables, in rows of padding too."""
+    out = {}
+    for name, (shape, mean, std) in tensors.items():
+        sizes = [max(lengths) if n == "P" else n for n in shape]
+        out[name] = mean + std * torch.randn(len(lengths), *sizes, generator=generator)
+    return out
+
+
+# The transcription against others' code.
+
+
+def check_against_transformers(name):
+    model = t5_model.load(GOLDEN / name, torch.float64)
+    ours = T5(GOLDEN / name)
+    ids, answer = torch.tensor([[5, 9, 33, 2, 70, 1]]), torch.tensor([[8, 40, 1]])
+    with torch.no_grad():
+        want = model(input_ids=ids, decoder_input_ids=answer).logits[0]
+        got = ours.decode(answer[0], ours.encode(ids[0], Method(), keep), Method(), keep)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
+
+
+def check_ia3_against_peft(name):
+    """PEFT names keys, values and wo's input in one list, and its vectors are flat."""
+    model = t5_model.load(GOLDEN / name, torch.float64)
+    ours = T5(GOLDEN / name)
+    config = IA3Config(task_type=TaskType.SEQ_2_SEQ_LM, target_modules=["k", "v", "wo"], feedforward_modules=["wo"])
+    peft = get_peft_model(model, config).double().eval()
+    values = {n: t[0].double() for n, t in draw(IA3.tensors(ours.c), [0], torch.Generator().manual_seed(7)).items()}
+    parts = {"SelfAttention": "self-attention", "EncDecAttention": "cross-attention", "DenseReluDense": "feed-forward"}
+    which, seen = {"k": "key", "v": "value", "wo": "hidden"}, 0
+    for n, p in peft.named_parameters():
+        if "ia3_l" in n:
+            words = n.split(".")
+            at = words.index("block")
+            site = f"{words[at - 1]}.{words[at + 1]}.{parts[words[at + 4]]}.{which[words[at + 5]]}"
+            p.data.copy_(values[site].reshape(p.shape))
+            seen += 1
+    if seen != len(values):
+        raise AssertionError(f"PEFT has {seen} vectors, not {len(values)}")
+    ids, answer = torch.tensor([[5, 9, 33, 2, 70, 1]]), torch.tensor([[8, 40, 1]])
+    with torch.no_grad():
+        want = peft(input_ids=ids, decoder_input_ids=answer).logits[0]
+        method = IA3(values)
+        got = ours.decode(answer[0], ours.encode(ids[0], method, keep), method, keep)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
+
+
+def check_prefix_against_peft(name, mlp):
+    """PEFT's prefix of the decoder's self-attention equals ours where the decoder's position table is 0.
+
+    PEFT has no prefix elsewhere: there ours is taken out. Its one matrix [P,2·L·inner] holds a key and a value of each
+    layer in turn, [4i] and [4i+1] modulo 2L, since it is doubled for two stacks and cut into four a layer.
+    """
+    weights = load_file(GOLDEN / name / "model.safetensors")
+    table = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+    weights[table] = torch.zeros_like(weights[table])
+    model = t5_model.load(GOLDEN / name, torch.float64)
+    model.decoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight.data.zero_()
+    ours = T5(GOLDEN / name, weights=weights)
+    layers, inner, p = ours.c["num_decoder_layers"], ours.c["num_heads"] * ours.c["d_kv"], 3
+    config = PrefixTuningConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM,
+        num_virtual_tokens=p,
+        num_layers=layers,
+        token_dim=inner,
+        num_attention_heads=ours.c["num_heads"],
+        prefix_projection=mlp,
+        encoder_hidden_size=HIDDEN,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peft = get_peft_model(model, config).double().eval()
+    encoder = peft.prompt_encoder["default"]
+    generator = torch.Generator().manual_seed(11)
+    for q in encoder.parameters():
+        q.data.copy_(torch.randn(q.shape, generator=generator))
+    slots = lambda x: x.view(len(x), 2 * layers, inner)
+    t = {}
+    if mlp:  # what is before the last Linear is ours as it stands, what it makes is cut into layers
+        t["decoder.self-attention.embedding"] = encoder.embedding.weight
+        t["decoder.self-attention.hidden.weight"] = encoder.transform[0].weight
+        t["decoder.self-attention.hidden.bias"] = encoder.transform[0].bias
+        weight, bias = encoder.transform[2].weight.view(2 * layers, inner, HIDDEN), encoder.transform[2].bias.view(2 * layers, inner)
+    for i in range(layers):
+        for j, x in enumerate(("key", "value")):
+            at, site = (4 * i + j) % (2 * layers), f"decoder.{i}.self-attention.{x}"
+            if mlp:
+                t[site + ".weight"], t[site + ".bias"] = weight[at], bias[at]
+            else:
+                t[site] = slots(encoder.embedding.weight)[:, at]
+
+    class DecoderOnly(PrefixMLP if mlp else Prefix):
+        def keys_values(self, site, k, v, bias):
+            if site.startswith("decoder") and site.endswith("self-attention"):
+                return super().keys_values(site, k, v, bias)
+            return k, v, bias
+
+    ids, answer = torch.tensor([[5, 9, 33, 2, 70, 1]]), torch.tensor([[8, 40, 1]])
+    with torch.no_grad():
+        want = peft(input_ids=ids, attention_mask=torch.ones_like(ids), labels=answer).logits[0]
+        method = DecoderOnly(t)
+        got = ours.decode(shift(answer[0]), ours.encode(ids[0], method, keep), method, keep)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
+
+
+def main():
+    torch.set_num_threads(1)
+    for name in MODELS:
+        check_against_transformers(name)
+        check_ia3_against_peft(name)
+        check_prefix_against_peft(name, mlp=False)
+        check_prefix_against_peft(name, mlp=True)
+    for seed, (method, kind) in enumerate(METHODS.items(), start=1):
+        (OUT / method).mkdir(parents=True, exist_ok=True)
+        for j, name in enumerate(MODELS):
+            model = T5(GOLDEN / name)
+            for batch in BATCHES:
+                io = make_batch(model.c, kind, batch, 1000 * seed + 10 * j + len(batch))
+                write(OUT / method / f"{name}-{batch}.safetensors", model, kind, io)
+
+
+def make_batch(c, kind, batch, seed):
+    io = t5_graph.batch(c, batch, seed)
+    del io["prompts"]
+    generator = torch.Generator().manual_seed(seed)
+    if batch == "dropout":
+        p, s, t = io["prompt_mask"].shape[1], io["input_ids"].shape[1], io["labels"].shape[1]
+        keys = p + s if kind.lays_prompt or kind.lays_keys else s
+        io |= t5_graph.dropout_masks(c, len(io["input_ids"]), keys, p + t if kind.lays_keys else t, generator)
+    io |= {f"value.{name}": t for name, t in draw(kind.tensors(c), io["prompt_mask"].sum(1).tolist(), generator).items()}
+    return io
+
+
+def write(path, model, kind, io):
+    values = {name.removeprefix("value."): t for name, t in io.items() if name.startswith("value.")}
+    trainables = {name: t.double().requires_grad_() for name, t in values.items()}
+    out = numbers(model, kind, io, trainables)
+    t5_model.save(t5_graph.to_disk(io) | t5_graph.to_disk(out, "want."), path)
+    largest = max(out[f"grad.{name}"].abs().max().item() for name in trainables)
+    smallest = min(out[f"grad.{name}"].abs().max().item() for name in trainables)
+    print(f"{path.parent.name:14} {path.stem:18} loss {out['loss.mean'].item():7.3f}  gradients' largest {smallest:.1e} to {largest:.1e}")
+
+
+if __name__ == "__main__":
+    main()
