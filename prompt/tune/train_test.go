@@ -238,8 +238,8 @@ func TestResumeRefuses(t *testing.T) {
 		"cut":              good[:len(good)/2],
 		"empty":            nil,
 		"not a state":      bytes.Replace(good, []byte("softprompt.state"), []byte("softprompt.stale"), 1),
-		"another version":  bytes.Replace(good, []byte(`{\"version\":1`), []byte(`{\"version\":7`), 1),
-		"a strange tensor": bytes.Replace(good, []byte(`"current.prompt"`), []byte(`"corrent.prompt"`), 1),
+		"another version":  bytes.Replace(good, []byte(`{\"version\":2`), []byte(`{\"version\":7`), 1),
+		"a strange tensor": bytes.Replace(good, []byte(`"0.current.prompt"`), []byte(`"0.corrent.prompt"`), 1),
 	} {
 		if bytes.Equal(data, good) {
 			t.Fatalf("%s: the test changes nothing", name)
