@@ -50,6 +50,9 @@ func (f *Frozen) Classes(ctx context.Context, bank *Bank, j *Judge, rows []Row) 
 			words[w] = v.WordScore(words[w], len(j.candidates[w]))
 		}
 		raw[i] = v.Scores(v.Group(words))
+		for class, c := range j.calibration {
+			raw[i][class] += c
+		}
 	}
 	return raw, nil
 }

@@ -14,6 +14,11 @@ type Judge struct {
 	MaxTarget  int
 	candidates [][]int64 // the words, EOS last
 	classes    []int     // the class that each stands for
+	// calibration is added to the scores of the classes; nil for nothing.
+	calibration []float64
+	// context is laid before every input: instruction and examples of a text
+	// prompt. EOS is not in it.
+	context *textContext
 }
 
 // NewJudge encodes the task's label words for a model.
