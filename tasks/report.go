@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -116,13 +117,18 @@ func (r *Report) countTexts(gold []Example, pred []Prediction) error {
 }
 
 // score applies the task's metrics and takes their mean, as the paper does
-// for tasks with several.
+// for tasks with several. One that is not defined, such as the correlation with
+// a constant, counts as 0: it is no achievement, and JSON has no NaN.
 func (t *Task) score(gold []Example, pred []Prediction) (map[string]float64, float64) {
 	metrics := make(map[string]float64, len(t.Metrics))
 	var sum float64
 	for _, m := range t.Metrics {
-		metrics[m.Name] = m.Score(gold, pred)
-		sum += metrics[m.Name]
+		value := m.Score(gold, pred)
+		if math.IsNaN(value) {
+			value = 0
+		}
+		metrics[m.Name] = value
+		sum += value
 	}
 	return metrics, sum / float64(max(len(t.Metrics), 1))
 }

@@ -166,3 +166,21 @@ func TestEvaluateTexts(t *testing.T) {
 		t.Errorf("warning %q, %v", got.Warning, err)
 	}
 }
+
+// The correlation with a constant is none. A report has 0 then, which JSON can
+// hold, and says what is wrong.
+func TestEvaluateUndefined(t *testing.T) {
+	task := &Task{Name: "similar", Metrics: []Metric{Pearson, Spearman}}
+	gold, pred := numbers("1 2 3", "2 2 2")
+	got, err := Evaluate(task, gold, pred)
+	if err != nil || got.Score != 0 || got.Metrics["pearson"] != 0 || got.Majority != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := json.Marshal(got); err != nil || !strings.Contains(got.Warning, `every prediction is "2"`) {
+		t.Errorf("warning %q, JSON %v", got.Warning, err)
+	}
+	gold, pred = numbers("1 2 3", "2 3 4")
+	if got, err := Evaluate(task, gold, pred); err != nil || !near(got.Score, 100) || got.Warning != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
