@@ -34,7 +34,7 @@ type Definition struct {
 
 	Answer string `yaml:"answer,omitempty"` // the column of the text to write, in a task without classes
 
-	Metrics   Texts   `yaml:"metrics,omitempty"`    // by name; default: accuracy, or exact_match and f1 of texts
+	Metrics   Texts   `yaml:"metrics,omitempty"`    // by name; default: accuracy, or em and f1 of texts
 	HeldOut   float64 `yaml:"held_out,omitempty"`   // training rows in place of a validation file: a share, or from 1 on a number; default: 0.2
 	Shots     int     `yaml:"shots,omitempty"`      // training rows of each class; default: all
 	Balance   bool    `yaml:"balance,omitempty"`    // show every class equally often

@@ -2,36 +2,43 @@ package tasks
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
-// A metric by its name in a task's YAML. Some depend on the number of classes.
-var (
-	classMetrics = map[string]func(classes int) Metric{
-		"accuracy": func(int) Metric { return Accuracy },
+// metricsOfClasses and metricsOfTexts are what a task in YAML can name. F1 is
+// that of class 1 against class 0.
+func metricsOfClasses(classes int) []Metric {
+	list := []Metric{Accuracy, MacroF1(classes), Matthews}
+	if classes == 2 {
+		list = append(list, F1)
 	}
-	textMetrics = map[string]func(classes int) Metric{}
-)
+	return list
+}
 
-// metricsByName returns metrics of classes, or of texts where there are no
-// labels; without a name, the usual ones.
-func metricsByName(names []string, labels []string) ([]Metric, error) {
-	table, usual := classMetrics, []string{"accuracy"}
-	if len(labels) == 0 {
-		table, usual = textMetrics, []string{"exact_match", "f1"}
+var metricsOfTexts = []Metric{SquadEM, SquadF1, Rouge1, Rouge2, RougeLsum, Pearson, Spearman}
+
+// metricsByName returns metrics of so many classes, 0 for texts. Without a
+// name it is accuracy, or exact match and F1 of words.
+func metricsByName(names []string, classes int) ([]Metric, error) {
+	known, usual := metricsOfClasses(classes), []Metric{Accuracy}
+	if classes == 0 {
+		known, usual = metricsOfTexts, []Metric{SquadEM, SquadF1}
 	}
 	if len(names) == 0 {
-		names = usual
+		return usual, nil
 	}
 	var out []Metric
 	for i, name := range names {
-		metric := table[name]
-		if metric == nil || slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("metrics: %q, want some of %s, each once", name, strings.Join(slices.Sorted(maps.Keys(table)), ", "))
+		at := slices.IndexFunc(known, func(m Metric) bool { return m.Name == name })
+		if at < 0 || slices.Contains(names[:i], name) {
+			var all []string
+			for _, m := range known {
+				all = append(all, m.Name)
+			}
+			return nil, fmt.Errorf("metrics: %q, want some of %s, each once", name, strings.Join(all, ", "))
 		}
-		out = append(out, metric(len(labels)))
+		out = append(out, known[at])
 	}
 	return out, nil
 }

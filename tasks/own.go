@@ -143,7 +143,7 @@ func (d *Definition) Task(folder string) (*Task, error) {
 			return nil, err
 		}
 	}
-	if t.Metrics, err = metricsByName(f.Metrics, t.Labels); err != nil {
+	if t.Metrics, err = metricsByName(f.Metrics, len(t.Labels)); err != nil {
 		return nil, err
 	}
 	for split, name := range f.Files {
