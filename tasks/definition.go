@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -89,6 +90,20 @@ func (d *Definition) check() error {
 		}
 	}
 	return nil
+}
+
+// Portable returns the definition without a trace of the machine it was on:
+// no folder, and of files elsewhere the name alone.
+func (d *Definition) Portable() *Definition {
+	c := *d
+	c.Folder, c.Files = "", map[Split]string{}
+	for split, name := range d.Files {
+		if !filepath.IsLocal(name) {
+			name = filepath.Base(name)
+		}
+		c.Files[split] = name
+	}
+	return &c
 }
 
 // YAML writes the definition as [ParseDefinition] reads it.

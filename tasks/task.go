@@ -210,6 +210,29 @@ func (t *Task) CastText(text string) (string, error) {
 	return t.Cast(map[string]string{t.Fields[0]: text})
 }
 
+// TextExample is an example without a label, of what a user gives to predict:
+// a bare text where the task has one input field, else a JSON object with all
+// of them.
+func (t *Task) TextExample(text string) (Example, error) {
+	fields := map[string]string{}
+	if len(t.Fields) == 1 {
+		fields[t.Fields[0]] = text
+	} else {
+		record := Record{}
+		if err := (Columns{Names: t.Fields}).object(&record, text); err != nil {
+			return Example{}, hint.Wrap(fmt.Errorf("task %s takes %d fields, not a bare text: %w", t.Name, len(t.Fields), err),
+				"give a JSON object with %s", strings.Join(t.Fields, ", "))
+		}
+		fields = record.Fields
+	}
+	input, err := t.Cast(fields)
+	if err != nil {
+		return Example{}, err
+	}
+	from, to := t.giving(fields)
+	return Example{Input: input, Label: -1, CutFrom: from, CutTo: to}, nil
+}
+
 // Postprocess says what a written text answers to an example. Of a task with
 // classes the text must be one of the label words exactly, else it names none.
 // Nothing is stripped or lower-cased, as in T5's string_label_to_class_id; a

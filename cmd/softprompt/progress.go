@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -18,13 +19,14 @@ const between = 10 * time.Second
 
 // progress returns a function that shows how a run is doing, and one to call
 // when it is over.
-func (ui *tui) progress() (report func(tune.Event), done func()) {
+func (ui *tui) progress(run tune.Settings) (report func(tune.Event), done func()) {
 	if ui.quiet {
 		return nil, func() {}
 	}
-	show, done := ui.lines(), func() {}
+	chosen := cmp.Or(run.Choose, tune.ChooseHeldOut)
+	show, done := ui.lines(chosen), func() {}
 	if ui.stderr.terminal() {
-		show, done = ui.bar()
+		show, done = ui.bar(chosen)
 	}
 	return func(e tune.Event) {
 		show(e)
@@ -35,9 +37,9 @@ func (ui *tui) progress() (report func(tune.Event), done func()) {
 }
 
 // lines writes a line now and then.
-func (ui *tui) lines() func(tune.Event) {
+func (ui *tui) lines(chosen string) func(tune.Event) {
 	var last time.Time
-	s := &status{}
+	s := &status{chosen: chosen}
 	return func(e tune.Event) {
 		s.update(e)
 		if e.Evaluated || time.Since(last) >= between {
@@ -48,8 +50,8 @@ func (ui *tui) lines() func(tune.Event) {
 }
 
 // bar draws a progress bar on the terminal.
-func (ui *tui) bar() (report func(tune.Event), done func()) {
-	s := &status{}
+func (ui *tui) bar(chosen string) (report func(tune.Event), done func()) {
+	s := &status{chosen: chosen}
 	var text atomic.Value // what stands behind the bar, which draws when it likes
 	var p *mpb.Progress
 	var b *mpb.Bar
@@ -81,6 +83,7 @@ func (ui *tui) bar() (report func(tune.Event), done func()) {
 type status struct {
 	loss    float64
 	trained bool
+	chosen  string // the rows that are scored
 	last    tune.Event
 }
 
@@ -99,7 +102,7 @@ func (s *status) String() string {
 	}
 	e := s.last
 	if e.BestStep >= 0 { // there was a score
-		parts = append(parts, fmt.Sprintf("held-out %.1f", e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
+		parts = append(parts, fmt.Sprintf("%s %.1f", s.chosen, e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
 	}
 	if e.Rate > 0 {
 		parts = append(parts, fmt.Sprintf("%.0f rows/s", e.Rate), about(e.Left.Round(time.Second))+" left")

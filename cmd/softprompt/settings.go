@@ -19,7 +19,7 @@ import (
 // YAML key with dashes, and its default stands in the help (showDefaults).
 type settingFlags struct {
 	Model *string `placeholder:"M" group:"Model and task" help:"tiny, a folder with config.json, weights and tokenizer, or org/name[@revision] on the Hugging Face hub."`
-	Task  *string `placeholder:"T" group:"Model and task" help:"What to tune for; softprompt tasks lists them."`
+	Task  *string `placeholder:"T" group:"Model and task" help:"What to tune for: a task that softprompt tasks lists, a .yaml file that defines one, or a table (TABLES) with the columns text and label."`
 	Data  *string `placeholder:"DIR" group:"Model and task" help:"Folder with the task's files; without it, the part that travels with softprompt."`
 
 	Template   *string `group:"Model and task" help:"How a row becomes input, fields in braces."`
@@ -45,12 +45,15 @@ type settingFlags struct {
 	ZLoss        *float64 `group:"Training" placeholder:"R" help:"Factor of the z-loss."`
 	Dropout      *float64 `group:"Training" placeholder:"R" help:"Dropout in the frozen model while training."`
 
-	HeldOut   *int    `group:"Choosing the best step" placeholder:"N" help:"Training rows kept back to choose on."`
+	Choose    *string `group:"Choosing the best step" placeholder:"HOW" help:"held-out: on training rows kept back; validation: on the reported rows themselves, as the paper does, which flatters the score."`
+	HeldOut   *int    `group:"Choosing the best step" placeholder:"N" help:"Training rows kept back to choose on; 0 is 500, or a fifth of them if that is less, or as many as --shots trains on."`
 	EvalEvery *int    `group:"Choosing the best step" placeholder:"N" help:"Steps between two looks at them."`
 	Patience  *int    `group:"Choosing the best step" placeholder:"N" help:"Looks without a better score before stopping, 0 for never."`
 	LogEvery  *int    `group:"Training" placeholder:"N" help:"Steps between two lines of the log."`
 	Window    *int    `group:"Training" placeholder:"N" help:"Batches whose rows are sorted by length together, 1 for none."`
 	TrainRows *int    `group:"Training" placeholder:"N" help:"Training rows to use, 0 for all."`
+	Shots     *int    `group:"Training" placeholder:"K" help:"Training rows of each label to use, drawn by the seed, 0 for all."`
+	Balance   *bool   `group:"Training" help:"Show every label equally often: rows of the rarer ones are repeated."`
 	Seed      *uint64 `group:"Training" placeholder:"N" help:"Seed of all that is random."`
 
 	Device  *string `group:"Machine" help:"cpu, cuda, cuda:1, or the library of an execution provider."`
@@ -92,9 +95,9 @@ func (f *settingFlags) effective(path string) (tune.Settings, map[string]origin,
 	}
 	f.apply(&named, from)
 	if named.Task == "" {
-		return tune.Settings{}, nil, hint.Wrap(usagef("missing --task"), "tasks: %s", strings.Join(tasks.Names(), ", "))
+		return tune.Settings{}, nil, hint.Wrap(usagef("missing --task"), "a .yaml file, a table, or one of the tasks %s", strings.Join(tasks.Names(), ", "))
 	}
-	task, err := tasks.Lookup(named.Task)
+	task, err := tasks.Open(named.Task, named.Data)
 	if err != nil {
 		return tune.Settings{}, nil, err
 	}

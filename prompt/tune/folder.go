@@ -63,7 +63,7 @@ func makeStateFolder(dir string) error {
 // sweep removes the temporary files that a process left which was killed while
 // it saved.
 func sweep(dir string) {
-	for _, file := range []string{ConfigFile, PromptFile, CurveFile, stateFile} {
+	for _, file := range []string{ConfigFile, TaskFile, PromptFile, CurveFile, stateFile} {
 		left, _ := filepath.Glob(filepath.Join(dir, filepath.Dir(file), "."+filepath.Base(file)+".tmp-*"))
 		for _, path := range left {
 			os.Remove(path)

@@ -56,6 +56,7 @@ type Comparison struct {
 	NoPrompt float64     `json:"no_prompt"` // the frozen model, label words ranked
 	Initial  float64     `json:"initial"`   // with the prompt it started from
 	Tuned    float64     `json:"tuned"`
+	Chosen   bool        `json:"chosen_on_it,omitempty"` // the best step was chosen on this split, as in the paper
 	Warning  string      `json:"warning,omitempty"`
 }
 
@@ -78,6 +79,9 @@ func Train(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*Res
 		}
 	}
 	if err := createFolder(opts.Out, u.settings); err != nil {
+		return nil, err
+	}
+	if err := writeTask(opts.Out, u.task); err != nil {
 		return nil, err
 	}
 	return u.begin(ctx, opts)
@@ -244,7 +248,7 @@ func (t *trainer) compare(ctx context.Context) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Comparison{Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority, NoPrompt: before.Score}
+	c := &Comparison{Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority, NoPrompt: before.Score, Chosen: t.settings.Choose == ChooseValidation}
 	for _, p := range []struct {
 		tensors []prompt.Tensor
 		score   *float64

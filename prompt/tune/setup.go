@@ -6,7 +6,6 @@ import (
 	"log/slog"
 
 	"softprompt/export"
-	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
 	"softprompt/tasks"
@@ -39,7 +38,7 @@ func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (_
 	if u.log == nil {
 		u.log = slog.New(slog.DiscardHandler)
 	}
-	if u.task, err = s.task(); err != nil {
+	if u.task, err = s.taskIn(opts.Out); err != nil {
 		return nil, err
 	}
 	if u.kept, err = keptIn(opts.Open.CacheDir); err != nil {
@@ -90,42 +89,6 @@ func (u *setup) freeze(ctx context.Context, rt *ort.Runtime, opts Options, noTok
 	return err
 }
 
-// loadRows reads the task's data: rows to train on, rows held out of them to
-// choose the best step, and the split that is reported.
-func (u *setup) loadRows(ctx context.Context) error {
-	s := u.settings
-	from := tasks.LoadOptions{Data: s.Data}
-	train, err := u.task.Load(ctx, tasks.Train, from)
-	if err != nil {
-		return err
-	}
-	validation, err := u.task.Load(ctx, tasks.Validation, from)
-	if err != nil {
-		return err
-	}
-	if len(train) <= s.HeldOut {
-		return hint.Wrap(fmt.Errorf("task %s has %d training rows, and --held-out keeps back %d", s.Task, len(train), s.HeldOut),
-			"choose a smaller --held-out")
-	}
-	train, held := tasks.HoldOut(train, s.HeldOut, s.Seed)
-	train = u.task.TrainingRows(train)
-	if s.TrainRows > 0 && s.TrainRows < len(train) {
-		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
-	}
-	if u.encoder, err = newEncoder(u.frozen.Tokenizer, train, s.MaxInput, s.MaxTarget); err != nil {
-		return err
-	}
-	for _, p := range []struct {
-		rows     *[]Row
-		examples []tasks.Example
-	}{{&u.held, held}, {&u.validation, validation}} {
-		if *p.rows, err = encodeRows(ctx, u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // stepOptions says how the rows of a step weigh and what is dropped.
 func (u *setup) stepOptions(rows []Row, step int) StepOptions {
 	opts := StepOptions{Weight: 1, Judge: u.judge}
@@ -148,14 +111,18 @@ func (u *setup) newMeta(version string) (prompt.Meta, error) {
 	if err != nil {
 		return prompt.Meta{}, err
 	}
+	definition, err := definitionOf(u.task)
+	if err != nil {
+		return prompt.Meta{}, err
+	}
 	s := u.settings
 	return prompt.Meta{
 		Length: s.Length, DModel: u.model.Config.DModel,
-		Task: s.Task, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
+		Task: u.task.Name, Definition: definition, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
 		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
 		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
 		TokenizerHash: u.frozen.Tokenizer.Hash(),
-		ScoreName:     "held-out " + u.task.ScoreName(),
+		ScoreName:     u.scoreName(),
 		Seed:          s.Seed, Init: s.Init, Version: version,
 	}, nil
 }
