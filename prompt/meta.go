@@ -25,6 +25,7 @@ type Meta struct {
 	Sizes  map[string]int // what else a method needs to know, by name
 
 	Task       string
+	Definition string   // what defines the task, in YAML, where it is the user's own
 	Template   string   // the cast of a row to the model's input
 	Verbalizer string   // label words, in the string form of package tasks
 	Labels     []string // the closed set, in the task's order
@@ -69,6 +70,7 @@ func (m *Meta) fields() []field {
 		{"length", &m.Length},
 		{"d_model", &m.DModel},
 		{"task", &m.Task},
+		{"task_definition", &m.Definition},
 		{"template", &m.Template},
 		{"verbalizer", &m.Verbalizer},
 		{"labels", &m.Labels},

@@ -34,8 +34,9 @@ func (l textLine) cut() string {
 }
 
 // lines yields the lines of a text file, the byte order mark, the line ends
-// and blank lines at the end taken off. After an error, which a blank line
-// before another line is too, it stops.
+// and blank lines at the end taken off. A blank line before another line, bytes
+// that are not UTF-8 and a NUL are errors of one line: who asks for the next
+// one gets it.
 func lines(r io.Reader) iter.Seq2[textLine, error] {
 	return func(yield func(textLine, error) bool) {
 		in := bufio.NewReaderSize(r, 64<<10)
@@ -60,14 +61,12 @@ func lines(r io.Reader) iter.Seq2[textLine, error] {
 				blank = n
 				continue
 			case blank != 0:
-				yield(textLine{number: blank}, errors.New("a blank line between the rows"))
-				return
+				if !yield(textLine{number: blank}, errors.New("a blank line between the rows")) {
+					return
+				}
+				blank = 0
 			}
-			if err := checkText(line.text); err != nil {
-				yield(line, err)
-				return
-			}
-			if !yield(line, nil) || !complete {
+			if !yield(line, checkText(line.text)) || !complete {
 				return
 			}
 		}

@@ -51,27 +51,21 @@ var travelling embed.FS
 
 // Load reads a split in file order. Every error of a row names the file, the
 // line and what was expected; nothing is skipped or repaired. Rows of a split
-// without labels have Label -1.
+// without labels have Label -1. Where a task has no validation file but
+// HeldOut, that split is a part of the training rows, the same in every run,
+// and Train is the others.
 func (t *Task) Load(ctx context.Context, split Split, opts LoadOptions) ([]Example, error) {
-	if err := t.validate(); err != nil {
+	if t.isPart(split) {
+		return t.loadPart(ctx, split, opts)
+	}
+	rows, name, err := t.read(split, opts.Data)
+	if err != nil {
 		return nil, err
 	}
-	file, ok := t.Files[split]
-	if !ok {
-		return nil, fmt.Errorf("task %s has no split %q, want one of %s", t.Name, split, t.splits())
-	}
-	rows, name, err := t.open(file, opts.Data)
-	if err != nil {
-		return nil, fmt.Errorf("task %s: %w", t.Name, err)
-	}
 	var examples []Example
-	for record, err := range rows {
+	for ex, err := range rows {
 		if err == nil {
 			err = ctx.Err()
-		}
-		var ex Example
-		if err == nil {
-			ex, err = t.example(split, len(examples), record)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, badRow(err, t, ctx))
@@ -84,11 +78,45 @@ func (t *Task) Load(ctx context.Context, split Split, opts LoadOptions) ([]Examp
 	return examples, nil
 }
 
+// read returns the rows of a split's file, each an example or what is wrong
+// with it, and the file's name.
+func (t *Task) read(split Split, data string) (iter.Seq2[Example, error], string, error) {
+	if err := t.validate(); err != nil {
+		return nil, "", err
+	}
+	file, ok := t.Files[split]
+	if !ok {
+		return nil, "", fmt.Errorf("task %s has no split %q, want one of %s", t.Name, split, t.splits())
+	}
+	rows, name, err := t.open(split, file, data)
+	if err != nil {
+		return nil, "", fmt.Errorf("task %s: %w", t.Name, err)
+	}
+	return func(yield func(Example, error) bool) {
+		index := 0
+		for record, err := range rows {
+			var ex Example
+			if err == nil {
+				ex, err = t.example(split, index, record)
+			}
+			if err == nil {
+				index++
+			}
+			if !yield(ex, err) {
+				return
+			}
+		}
+	}, name, nil
+}
+
 // badRow adds the advice for a file that does not read, unless the reading
 // was merely cancelled.
 func badRow(err error, t *Task, ctx context.Context) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil || hint.Of(err) != "":
 		return err
+	case t.own != nil:
+		return hint.Wrap(err, "softprompt tasks check lists every bad row of the task")
 	}
 	return hint.Wrap(err, "mend or remove the row, or get the file again from %s", t.Source)
 }
@@ -116,6 +144,7 @@ func (t *Task) example(split Split, index int, r Record) (Example, error) {
 	if err != nil {
 		return Example{}, fmt.Errorf("%s: %w", r.place(), err)
 	}
+	from, to := t.giving(r.Fields)
 	target := t.Verbalizer.Target(label)
 	if target == "" && len(r.Answers) > 0 {
 		target = r.Answers[0]
@@ -127,6 +156,7 @@ func (t *Task) example(split Split, index int, r Record) (Example, error) {
 		Label:   label,
 		Target:  target,
 		Answers: r.Answers, Choices: r.Choices, Group: r.Group,
+		CutFrom: from, CutTo: to,
 	}, nil
 }
 
@@ -134,7 +164,7 @@ func (t *Task) example(split Split, index int, r Record) (Example, error) {
 func (t *Task) splits() string {
 	var names []string
 	for _, s := range []Split{Train, Validation, Test} {
-		if _, ok := t.Files[s]; ok {
+		if _, ok := t.Files[s]; ok || t.isPart(s) {
 			names = append(names, string(s))
 		}
 	}
@@ -143,7 +173,10 @@ func (t *Task) splits() string {
 
 // open finds a file of the task in the data folder, or among what travels
 // with the project, and returns its rows and its name for messages.
-func (t *Task) open(file File, data string) (iter.Seq2[Record, error], string, error) {
+func (t *Task) open(split Split, file File, data string) (iter.Seq2[Record, error], string, error) {
+	if t.own != nil {
+		return t.own.open(file, data)
+	}
 	if data == "" {
 		rows, err := file.rows(travelling, path.Join("data", t.Name, file.Name+".gz"))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -172,6 +205,9 @@ func (t *Task) open(file File, data string) (iter.Seq2[Record, error], string, e
 				return file.Tree.rows(fsys, t), tree, nil
 			}
 		}
+	}
+	if rows, name, err := t.openHub(split, data); !errors.Is(err, fs.ErrNotExist) {
+		return rows, name, err
 	}
 	return nil, "", hint.Wrap(
 		fmt.Errorf("no %s in %s, nor below it in %s", file.Name, data, strings.Join(t.Folders[:len(t.Folders)-1], " or ")),

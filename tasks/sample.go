@@ -27,6 +27,8 @@ func mix(x uint64) uint64 {
 const (
 	streamHoldOut   = 1 << 63
 	streamBootstrap = 1<<63 + 1
+	streamShots     = 1<<63 + 2
+	streamBalance   = 1<<63 + 3
 )
 
 // Permutation returns the numbers 0 to n-1 in the random order of one epoch:

@@ -44,6 +44,13 @@ type Task struct {
 	LabelField  string         // the column that holds the label
 	LabelValues []string       // what that column says, in class order
 	Source      string         // where the data can be had
+
+	HeldOut float64 // what of the training rows is the validation split, where that has no file: a share, or from 1 on a number
+	Shots   int     // training rows of each class that a run uses by default; 0 is all
+	Balance bool    // by default, a run shows every class equally often
+	Cut     string  // the field that gives way where an input is too long; "" is the input's end
+
+	own *own // of a task that a file defines
 }
 
 // Example is one row, ready for the tokenizer.
@@ -57,6 +64,9 @@ type Example struct {
 	Answers []string `json:"answers,omitempty"` // texts that are right, where the task has them
 	Choices []string `json:"choices,omitempty"` // what the row can be answered with, where rows differ
 	Group   string   `json:"group,omitempty"`   // rows of one group are scored together, as the answers to one question
+
+	CutFrom int `json:"-"` // Input[CutFrom:CutTo] is the field that gives way where the input is too long;
+	CutTo   int `json:"-"` // where the two are equal, that is the input's end
 }
 
 // Prediction is what a model made of an example.
@@ -137,7 +147,9 @@ func (t *Task) ParseWords(text string) (Verbalizer, error) {
 	if text == "" && !t.HasWords() {
 		return Verbalizer{}, nil
 	}
-	return ParseVerbalizer(text, t.Labels)
+	v, err := ParseVerbalizer(text, t.Labels)
+	v.Aggregate, v.Norm = t.Verbalizer.Aggregate, t.Verbalizer.Norm // which the text does not say
+	return v, err
 }
 
 // ScoreName says what a score of the task is: its metric, or the mean of several.
@@ -196,6 +208,29 @@ func (t *Task) CastText(text string) (string, error) {
 			"give a JSON object with %s", strings.Join(t.Fields, ", "))
 	}
 	return t.Cast(map[string]string{t.Fields[0]: text})
+}
+
+// TextExample is an example without a label, of what a user gives to predict:
+// a bare text where the task has one input field, else a JSON object with all
+// of them.
+func (t *Task) TextExample(text string) (Example, error) {
+	fields := map[string]string{}
+	if len(t.Fields) == 1 {
+		fields[t.Fields[0]] = text
+	} else {
+		record := Record{}
+		if err := (Columns{Names: t.Fields}).object(&record, text); err != nil {
+			return Example{}, hint.Wrap(fmt.Errorf("task %s takes %d fields, not a bare text: %w", t.Name, len(t.Fields), err),
+				"give a JSON object with %s", strings.Join(t.Fields, ", "))
+		}
+		fields = record.Fields
+	}
+	input, err := t.Cast(fields)
+	if err != nil {
+		return Example{}, err
+	}
+	from, to := t.giving(fields)
+	return Example{Input: input, Label: -1, CutFrom: from, CutTo: to}, nil
 }
 
 // Postprocess says what a written text answers to an example. Of a task with

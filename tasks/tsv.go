@@ -10,7 +10,8 @@ import (
 // Record is one row as a file holds it.
 type Record struct {
 	File   string            // its own file, where each row has one; else ""
-	Line   int               // where the row begins, from 1
+	Line   int               // where the row begins, from 1; 0 in a file that has no lines
+	Row    int               // its number from 1, where there are no lines
 	Fields map[string]string // column name to text, valid UTF-8
 
 	Answers []string // as in [Example]
@@ -20,8 +21,11 @@ type Record struct {
 
 // place says where the row is, for messages.
 func (r Record) place() string {
-	if r.File != "" {
+	switch {
+	case r.File != "":
 		return r.File
+	case r.Row > 0:
+		return fmt.Sprintf("row %d", r.Row)
 	}
 	return fmt.Sprintf("line %d", r.Line)
 }

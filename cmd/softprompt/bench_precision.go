@@ -78,7 +78,7 @@ func (c *benchPrecisionCmd) Run(ctx context.Context, ui *tui) error {
 	}
 	if c.Seeds > 0 {
 		if !ui.quiet {
-			opts.Report = ui.lines()
+			opts.Report = ui.lines(tune.ChooseHeldOut)
 		}
 		result.Tuned, err = measure.Accuracy(ctx, rt, s, reduced, c.Seeds, opts, func(s tune.Settings) {
 			ui.note("tuning from seed %d in %s: %d steps", s.Seed, s.Precision, s.Steps)

@@ -90,11 +90,12 @@ func (c *benchProfileCmd) settings() (tune.Settings, error) {
 	task := &tasks.Task{}
 	if c.Task != "" {
 		var err error
-		if task, err = tasks.Lookup(c.Task); err != nil {
+		if task, err = tasks.Open(c.Task, c.Data); err != nil {
 			return tune.Settings{}, err
 		}
 	}
 	s := tune.Defaults(task)
+	s.Task = c.Task
 	s.Model, s.Data, s.Length, s.Batch, s.MicroBatch, s.Dropout = c.Model, c.Data, c.Length, c.Batch, c.MicroBatch, c.Dropout
 	s.Precision, s.Device, s.Threads = export.Precision(c.Precision), c.Device, c.Threads
 	s.Workers = 1 // the trace of one pass after another

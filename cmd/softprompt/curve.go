@@ -82,13 +82,13 @@ var (
 )
 
 // png draws two panels over one axis of steps: the loss on the training rows
-// above, the score on those held out below, its best step marked.
+// above, the score on those to choose the best step on below, its best step marked.
 func (c curve) png() ([]byte, error) {
 	upper, err := panel("loss (training rows)", c.loss)
 	if err != nil {
 		return nil, err
 	}
-	lower, err := panel("score (held out)", c.score)
+	lower, err := panel("score (rows to choose on)", c.score)
 	if err != nil {
 		return nil, err
 	}

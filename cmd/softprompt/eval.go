@@ -31,20 +31,22 @@ type scored struct {
 	Prompt string      `json:"prompt"`
 	Model  string      `json:"model"`
 	Split  tasks.Split `json:"split"`
+	Chosen bool        `json:"chosen_on_it,omitempty"` // the prompt's step was chosen on this split
 	*tune.Evaluation
 }
 
 // Run scores.
 func (c *evalCmd) Run(ctx context.Context, ui *tui) error {
-	p, err := c.open(ctx, ui)
+	p, err := c.open(ctx, ui, c.Data)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	from := tasks.LoadOptions{Data: c.Data}
 	if from.Data == "" && c.Task == "" {
-		from.Data = trainedOn(c.Dir)
+		from.Data, _ = tune.DataOf(c.Dir) // a prompt need not lie in a run folder
 	}
+	chosen := c.Task == "" && tasks.Split(c.Split) == tasks.Validation && tune.ChosenOnValidation(p.Prompt.Meta)
 	ev, err := p.ScoreSplit(ctx, tasks.Split(c.Split), from, c.Decode != "rank")
 	if err != nil {
 		return err
@@ -59,10 +61,13 @@ func (c *evalCmd) Run(ctx context.Context, ui *tui) error {
 		ui.warn("when it writes: %s", ev.Generated.Warning)
 	}
 	if ui.json {
-		return ui.emit(scored{c.Dir, p.Frozen.Model.Name, tasks.Split(c.Split), ev})
+		return ui.emit(scored{c.Dir, p.Frozen.Model.Name, tasks.Split(c.Split), chosen, ev})
 	}
 	ui.printf("%s %s, %s rows, model %s, prompt %s\n\n", ev.Task, c.Split, count(int64(ev.Examples)), p.Frozen.Model.Name, c.Dir)
 	ui.showScores(p.Task, ev, c.Decode)
+	if chosen {
+		ui.printf("the best step was chosen on these rows, as the paper does: the score flatters\n")
+	}
 	return nil
 }
 
@@ -115,13 +120,4 @@ func (ui *tui) showConfusion(name string, r *tasks.Report) {
 		rows = append(rows, row)
 	}
 	ui.numbers(rows...)
-}
-
-// trainedOn returns the data folder of the run that a prompt lies in, or "".
-func trainedOn(dir string) string {
-	s, err := tune.ReadSettings(dir)
-	if err != nil {
-		return "" // not a run folder
-	}
-	return s.Data
 }

@@ -34,13 +34,13 @@ func (c *generateCmd) Run(ctx context.Context, ui *tui) error {
 	if c.Beams < 1 || c.MaxTokens < 0 || c.Alpha < 0 {
 		return usagef("--beams must be 1 or more, --max-tokens and --alpha not negative")
 	}
-	p, err := c.open(ctx, ui)
+	p, err := c.open(ctx, ui, "")
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	opts := tune.GenerateOptions{MaxTokens: c.MaxTokens, Beams: c.Beams, Alpha: c.Alpha}
-	return eachBatch(ctx, ui.stdin, c.Text, func(texts []string) error {
+	return eachBatch(ctx, ui.stdin, c.Text, p.Task.Fields, func(texts []string) error {
 		outputs, err := p.Write(ctx, texts, opts)
 		if err != nil {
 			return err

@@ -24,12 +24,12 @@ A line of stdin is a text, or a JSON object {"text": …}; each gets one line of
 
 // Run labels.
 func (c *predictCmd) Run(ctx context.Context, ui *tui) error {
-	p, err := c.open(ctx, ui)
+	p, err := c.open(ctx, ui, "")
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	return eachBatch(ctx, ui.stdin, c.Text, func(texts []string) error {
+	return eachBatch(ctx, ui.stdin, c.Text, p.Task.Fields, func(texts []string) error {
 		answers, err := p.Predict(ctx, texts)
 		if err != nil {
 			return err

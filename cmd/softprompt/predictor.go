@@ -19,15 +19,16 @@ type machineFlags struct {
 type promptFlags struct {
 	Dir        string `arg:"" help:"A run folder, or a prompt's .safetensors or .npy file."`
 	Model      string `placeholder:"M" help:"A model in place of the one that the prompt names."`
-	Task       string `placeholder:"T" help:"A task in place of the one that the prompt was tuned for."`
+	Task       string `placeholder:"T" help:"A task, or a file that defines one, in place of the one that the prompt was tuned for."`
 	Template   string `placeholder:"TEXT" help:"Another template."`
 	Verbalizer string `placeholder:"WORDS" help:"Other label words, as \"negative=terrible;positive=great\"."`
 	Precision  string `placeholder:"P" help:"Numbers that products are computed in: fp32, int8, fp16 or bf16. (fp32)"`
 	machineFlags
 }
 
-// open loads the prompt with its model.
-func (f promptFlags) open(ctx context.Context, ui *tui) (*tune.Predictor, error) {
+// open loads the prompt with its model. The files of another task are in the
+// folder data, "" being where they usually are.
+func (f promptFlags) open(ctx context.Context, ui *tui, data string) (*tune.Predictor, error) {
 	device, err := ort.ParseDevice(f.Device)
 	if err != nil {
 		return nil, usageError{err}
@@ -44,7 +45,7 @@ func (f promptFlags) open(ctx context.Context, ui *tui) (*tune.Predictor, error)
 		return nil, err
 	}
 	return tune.NewPredictor(ctx, rt, f.Dir, tune.PredictOptions{
-		Model: f.Model, Task: f.Task, Template: f.Template, Verbalizer: f.Verbalizer,
+		Model: f.Model, Task: f.Task, Data: data, Template: f.Template, Verbalizer: f.Verbalizer,
 		Device: device, Threads: f.Threads, Precision: precision, Open: ui.opening(),
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,13 +21,14 @@ const between = 10 * time.Second
 
 // progress returns a function that shows how a run is doing, and one to call
 // when it is over.
-func (ui *tui) progress() (report func(tune.Event), done func()) {
+func (ui *tui) progress(run tune.Settings) (report func(tune.Event), done func()) {
 	if ui.quiet {
 		return nil, func() {}
 	}
-	show, done := ui.lines(), func() {}
+	chosen := cmp.Or(run.Choose, tune.ChooseHeldOut)
+	show, done := ui.lines(chosen), func() {}
 	if ui.stderr.terminal() {
-		show, done = ui.bar()
+		show, done = ui.bar(chosen)
 	}
 	over := map[string]bool{} // by run, those whose last score is there
 	return func(e tune.Event) {
@@ -38,13 +40,13 @@ func (ui *tui) progress() (report func(tune.Event), done func()) {
 }
 
 // lines writes a line now and then.
-func (ui *tui) lines() func(tune.Event) {
+func (ui *tui) lines(chosen string) func(tune.Event) {
 	last := map[string]time.Time{}
 	runs := map[string]*status{}
 	return func(e tune.Event) {
 		s := runs[e.Run]
 		if s == nil {
-			s = &status{}
+			s = &status{chosen: chosen}
 			runs[e.Run] = s
 		}
 		s.update(e)
@@ -56,7 +58,7 @@ func (ui *tui) lines() func(tune.Event) {
 }
 
 // bar draws a progress bar on the terminal, one for each run.
-func (ui *tui) bar() (report func(tune.Event), done func()) {
+func (ui *tui) bar(chosen string) (report func(tune.Event), done func()) {
 	type bar struct {
 		status
 		text atomic.Value // what stands behind the bar, which draws when it likes
@@ -72,7 +74,7 @@ func (ui *tui) bar() (report func(tune.Event), done func()) {
 		}
 		b := bars[e.Run]
 		if b == nil {
-			b = &bar{}
+			b = &bar{status: status{chosen: chosen}}
 			b.text.Store("")
 			b.Bar = p.New(int64(e.Steps), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("╌"),
 				mpb.PrependDecorators(decor.Name(prefix(e.Run)), decor.CountersNoUnit("%d/%d ")),
@@ -100,6 +102,7 @@ func (ui *tui) bar() (report func(tune.Event), done func()) {
 type status struct {
 	loss    float64
 	trained bool
+	chosen  string // the rows that are scored
 	last    tune.Event
 }
 
@@ -118,7 +121,7 @@ func (s *status) String() string {
 	}
 	e := s.last
 	if e.BestStep >= 0 { // there was a score
-		parts = append(parts, fmt.Sprintf("held-out %.1f", e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
+		parts = append(parts, fmt.Sprintf("%s %.1f", s.chosen, e.Score), fmt.Sprintf("best %.1f at %d", e.Best, e.BestStep))
 	}
 	if e.Rate > 0 {
 		parts = append(parts, fmt.Sprintf("%.0f rows/s", e.Rate), about(e.Left.Round(time.Second))+" left")

@@ -151,8 +151,8 @@ func TestResults(t *testing.T) {
 
 	// What travels alone does not know the folder of the data.
 	t.Run("trained on", func(t *testing.T) {
-		if got := trainedOn(dir); got != data {
-			t.Errorf("the run was trained on %q, want %q", got, data)
+		if got, err := tune.DataOf(dir); got != data || err != nil {
+			t.Errorf("the run was trained on %q, %v, want %q", got, err, data)
 		}
 		alone := filepath.Join(t.TempDir(), "mine.safetensors")
 		content, err := os.ReadFile(filepath.Join(dir, tune.PromptFile))
@@ -162,8 +162,8 @@ func TestResults(t *testing.T) {
 		if err := os.WriteFile(alone, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got := trainedOn(alone); got != "" {
-			t.Errorf("a prompt alone was trained on %q", got)
+		if got, err := tune.DataOf(alone); got != "" || err == nil {
+			t.Errorf("a prompt alone was trained on %q, %v", got, err)
 		}
 	})
 

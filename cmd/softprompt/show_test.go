@@ -167,7 +167,7 @@ func TestAdvise(t *testing.T) {
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
 	ui := newTUI(nil, io.Discard, &out)
-	report, done := ui.bar()
+	report, done := ui.bar(tune.ChooseHeldOut)
 	done() // nothing was drawn yet
 	if out.Len() > 0 {
 		t.Errorf("a bar without a run drew %q", &out)

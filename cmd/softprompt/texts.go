@@ -18,8 +18,9 @@ const (
 )
 
 // eachBatch hands texts on in batches, in order: those of the command line, or
-// else the lines of stdin.
-func eachBatch(ctx context.Context, stdin io.Reader, texts []string, do func([]string) error) error {
+// else the lines of stdin. Where the task has several fields, a text is a JSON
+// object with all of them.
+func eachBatch(ctx context.Context, stdin io.Reader, texts, fields []string, do func([]string) error) error {
 	if len(texts) > 0 {
 		return do(texts)
 	}
@@ -29,7 +30,7 @@ func eachBatch(ctx context.Context, stdin io.Reader, texts []string, do func([]s
 	n := 0
 	for lines.Scan() {
 		n++
-		text, err := parseLine(lines.Text())
+		text, err := parseLine(lines.Text(), fields)
 		if err != nil {
 			return fmt.Errorf("reading stdin: line %d: %w", n, err)
 		}
@@ -56,21 +57,22 @@ func eachBatch(ctx context.Context, stdin io.Reader, texts []string, do func([]s
 	return do(batch)
 }
 
-// parseLine returns the text of a line: the line itself, or the field "text"
-// of a JSON object.
-func parseLine(line string) (string, error) {
-	if !strings.HasPrefix(strings.TrimSpace(line), "{") {
+// parseLine returns the text of a line: the line itself, or of a JSON object
+// the field "text", or the task's own only field. Where there are several
+// fields, the task reads the object.
+func parseLine(line string, fields []string) (string, error) {
+	if !strings.HasPrefix(strings.TrimSpace(line), "{") || len(fields) > 1 {
 		return line, nil
 	}
-	var object struct {
-		Text *string `json:"text"`
-	}
+	var object map[string]any
 	err := json.Unmarshal([]byte(line), &object)
-	if err == nil && object.Text == nil {
+	for _, field := range append([]string{"text"}, fields...) {
+		if text, ok := object[field].(string); ok && err == nil {
+			return text, nil
+		}
+	}
+	if err == nil {
 		err = errors.New("the object has no \"text\"")
 	}
-	if err != nil {
-		return "", hint.Wrap(fmt.Errorf("a line that begins with { is a JSON object: %w", err), "write {\"text\": \"…\"}, or a plain text")
-	}
-	return *object.Text, nil
+	return "", hint.Wrap(fmt.Errorf("a line that begins with { is a JSON object: %w", err), "write {\"text\": \"…\"}, or a plain text")
 }

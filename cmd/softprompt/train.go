@@ -35,6 +35,7 @@ Ctrl+C saves and stops; --resume goes on.
 
     softprompt train --model tiny --task sst2 --out runs/sst2
     softprompt train --model ./my-t5 --task sst2 --length 20 --steps 2000 --out runs/mine
+    softprompt train --model ./my-t5 --task my-task.yaml --out runs/own
     softprompt train --config runs/sst2/config.yaml --seed 2 --out runs/sst2-2
     softprompt train --resume runs/sst2
 
@@ -118,6 +119,9 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, runs []tune.Named, dir st
 	}
 	ui.note("tuning %s for %s on %s: %d steps, device %s, %d threads, ONNX Runtime %s",
 		what, s.Model, subjects(runs), s.Steps, s.Device, threads, rt.Version())
+	if s.Choose == tune.ChooseValidation {
+		ui.note("the best step is chosen on the validation rows that are reported, as the paper does: the score will flatter")
+	}
 	told := false
 	planned := func(s tune.Settings) {
 		if !told {
@@ -125,7 +129,7 @@ func (c *trainCmd) train(ctx context.Context, ui *tui, runs []tune.Named, dir st
 		}
 		told = true
 	}
-	report, done := ui.progress()
+	report, done := ui.progress(s)
 	results, err := run(rt, tune.Options{Out: dir, Report: report, Planned: planned, Log: ui.log, Open: ui.opening(), Version: programVersion()})
 	done()
 	if err != nil {
@@ -200,12 +204,20 @@ func (ui *tui) showResult(r *tune.Result, dir string) {
 	ui.printf("\n")
 	ui.table(
 		cells("tuned", fmt.Sprintf("%s parameters, %s frozen", count(r.Tuned), count(r.Frozen))),
-		cells("best step", fmt.Sprintf("%d of %d, %.1f on training rows held out", r.BestStep, r.Steps, r.HeldOut)),
+		cells("best step", fmt.Sprintf("%d of %d, %.1f on %s", r.BestStep, r.Steps, r.HeldOut, chosenOn(r.Settings))),
 		cells("time", about(time.Duration(r.Seconds*float64(time.Second)))),
 		cells("prompt", r.Prompt),
 		cells("curve", filepath.Join(dir, tune.CurveFile)),
 	)
 	ui.printf("\nnext\n  softprompt eval %[1]s\n  softprompt predict %[1]s \"a text of your own\"\n  softprompt inspect %[1]s\n", shellWord(dir))
+}
+
+// chosenOn says what a run's best step was chosen on.
+func chosenOn(s tune.Settings) string {
+	if s.Choose == tune.ChooseValidation {
+		return "the validation rows reported here, as the paper does"
+	}
+	return "training rows held out"
 }
 
 // printConfig prints the settings, with what is known already of those that

@@ -31,7 +31,7 @@ func (c *trainCmd) runs() ([]plannedRun, error) {
 	}
 	var runs []plannedRun
 	for _, name := range names {
-		s, from, err := c.effective(file, named.Method, strings.TrimSpace(name))
+		s, from, err := c.effective(file, named, strings.TrimSpace(name))
 		if err != nil {
 			return nil, err
 		}

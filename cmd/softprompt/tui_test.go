@@ -88,7 +88,7 @@ func TestWarnings(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var out bytes.Buffer
 	ui := newTUI(nil, io.Discard, &out)
-	report, done := ui.progress()
+	report, done := ui.progress(tune.Settings{})
 	report(tune.Event{Step: 2, Steps: 20, Loss: 3, BestStep: -1, Rate: 100, Left: 4 * time.Second})
 	report(tune.Event{Step: 5, Steps: 20, Score: 60, Best: 60, Evaluated: true, Loss: 9})
 	report(tune.Event{Step: 10, Steps: 20, Loss: 2.5, Score: 60, Best: 60, Rate: 100, Left: 3 * time.Second})
@@ -103,7 +103,7 @@ softprompt: comparing on the validation rows: no prompt, the prompt before tunin
 		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 	ui.quiet = true
-	if report, _ := ui.progress(); report != nil {
+	if report, _ := ui.progress(tune.Settings{}); report != nil {
 		t.Error("progress in spite of --quiet")
 	}
 }
@@ -158,7 +158,7 @@ func TestEachBatch(t *testing.T) {
 	}
 	var got []string
 	var sizes []int
-	err := eachBatch(t.Context(), strings.NewReader(strings.Join(lines, "\n")), nil, func(texts []string) error {
+	err := eachBatch(t.Context(), strings.NewReader(strings.Join(lines, "\n")), nil, nil, func(texts []string) error {
 		got, sizes = append(got, texts...), append(sizes, len(texts))
 		return nil
 	})
@@ -170,13 +170,13 @@ func TestEachBatch(t *testing.T) {
 		"{}":                            `line 1: a line that begins with { is a JSON object: the object has no "text"`,
 		strings.Repeat("x", maxLine+10): "line 1: the line is longer than 8.4 MB",
 	} {
-		err := eachBatch(t.Context(), strings.NewReader(text), nil, func([]string) error { return nil })
+		err := eachBatch(t.Context(), strings.NewReader(text), nil, nil, func([]string) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: error %v, want %q", text, err, want)
 		}
 	}
 	stop := errors.New("stop")
-	if err := eachBatch(t.Context(), nil, []string{"a"}, func([]string) error { return stop }); err != stop {
+	if err := eachBatch(t.Context(), nil, []string{"a"}, nil, func([]string) error { return stop }); err != stop {
 		t.Errorf("error %v", err)
 	}
 }

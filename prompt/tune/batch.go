@@ -82,7 +82,7 @@ func (e *encoder) input(i int) (err error) {
 	if r.IDs != nil {
 		return nil
 	}
-	if r.IDs, r.Cut, err = e.tok.EncodeEOS(e.examples[i].Input, e.maxInput); err != nil {
+	if r.IDs, r.Cut, err = fitInput(e.tok, e.examples[i], e.maxInput); err != nil {
 		return fmt.Errorf("encoding row %s: %w", e.examples[i].ID, err)
 	}
 	return nil

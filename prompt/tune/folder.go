@@ -72,6 +72,9 @@ func fillFolders(dir string, names []string, all []*setup) error {
 		if err := WriteSettings(filepath.Join(own, ConfigFile), u.settings); err != nil {
 			return err
 		}
+		if err := writeTask(own, u.task); err != nil {
+			return err
+		}
 	}
 	return makeStateFolder(dir)
 }
@@ -86,7 +89,7 @@ func makeStateFolder(dir string) error {
 // sweep removes the temporary files that a process left which was killed while
 // it saved.
 func sweep(dir string) {
-	for _, file := range []string{ConfigFile, RunsFile, PromptFile, CurveFile, stateFile} {
+	for _, file := range []string{ConfigFile, RunsFile, TaskFile, PromptFile, CurveFile, stateFile} {
 		left, _ := filepath.Glob(filepath.Join(dir, filepath.Dir(file), "."+filepath.Base(file)+".tmp-*"))
 		for _, path := range left {
 			os.Remove(path)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"softprompt/onnx/hint"
+	"softprompt/tasks"
 )
 
 // fill writes empty files below a folder.
@@ -66,7 +67,7 @@ func TestCreateFolder(t *testing.T) {
 				}
 				fill(t, dir, c.there...)
 			}
-			err := createFolders(dir, nil, []*setup{{settings: s}})
+			err := createFolders(dir, nil, []*setup{{settings: s, task: &tasks.Task{}}})
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) || !strings.Contains(err.Error(), dir) || !strings.Contains(hint.Of(err), c.hint) {
 					t.Errorf("error %v, hint %q", err, hint.Of(err))
@@ -94,7 +95,7 @@ func TestCreateFolder(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, "file")
 	for _, path := range []string{"file", "file/run"} {
-		if err := createFolders(filepath.Join(dir, path), nil, []*setup{{settings: s}}); err == nil || !strings.Contains(err.Error(), "starting a run") {
+		if err := createFolders(filepath.Join(dir, path), nil, []*setup{{settings: s, task: &tasks.Task{}}}); err == nil || !strings.Contains(err.Error(), "starting a run") {
 			t.Errorf("%s: error %v", path, err)
 		}
 	}

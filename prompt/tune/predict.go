@@ -31,6 +31,7 @@ type Predictor struct {
 type PredictOptions struct {
 	Model      string // a model reference in place of the one that the file names
 	Task       string // another task: its template and label words are used
+	Data       string // folder of that task's files, where it is from a file
 	Template   string
 	Verbalizer string
 	Device     ort.Device
@@ -144,7 +145,10 @@ func promptTask(m prompt.Meta, opts PredictOptions) (*tasks.Task, error) {
 	if name == "" {
 		return nil, hint.Wrap(fmt.Errorf("it does not say which task it is for"), "name it with --task")
 	}
-	t, err := tasks.Lookup(name)
+	t, err := metaTask(m)
+	if name != m.Task {
+		t, err = tasks.Open(name, opts.Data)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -177,11 +181,11 @@ type Prediction struct {
 func (p *Predictor) rows(ctx context.Context, texts []string) ([]Row, error) {
 	examples := make([]tasks.Example, len(texts))
 	for i, text := range texts {
-		input, err := p.Task.CastText(text)
-		if err != nil {
+		var err error
+		if examples[i], err = p.Task.TextExample(text); err != nil {
 			return nil, fmt.Errorf("text %d: %w", i+1, err)
 		}
-		examples[i] = tasks.Example{ID: fmt.Sprint("text ", i+1), Index: i, Input: input, Label: -1}
+		examples[i].ID, examples[i].Index = fmt.Sprint("text ", i+1), i
 	}
 	return encodeRows(ctx, p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
 }

@@ -57,6 +57,7 @@ type Comparison struct {
 	NoPrompt float64     `json:"no_prompt"` // the frozen model, label words ranked
 	Initial  float64     `json:"initial"`   // with the prompt it started from
 	Tuned    float64     `json:"tuned"`
+	Chosen   bool        `json:"chosen_on_it,omitempty"` // the best step was chosen on this split, as in the paper
 	Warning  string      `json:"warning,omitempty"`
 }
 
@@ -108,7 +109,7 @@ func TrainAll(ctx context.Context, rt *ort.Runtime, runs []Named, opts Options) 
 
 // trainAll is [TrainAll]; without names there is one run, in the folder itself.
 func trainAll(ctx context.Context, rt *ort.Runtime, settings []Settings, names []string, opts Options) ([]*Result, error) {
-	all, err := newSetups(ctx, rt, settings, opts)
+	all, err := newSetups(ctx, rt, settings, names, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +178,7 @@ func ResumeAll(ctx context.Context, rt *ort.Runtime, opts Options) ([]*Result, e
 	for _, st := range states {
 		settings = append(settings, pinned(st.Settings, st.Revision))
 	}
-	all, err := newSetups(ctx, rt, settings, opts)
+	all, err := newSetups(ctx, rt, settings, names, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +224,7 @@ func restart(ctx context.Context, rt *ort.Runtime, named []Named, names []string
 		}
 		settings = append(settings, r.Settings)
 	}
-	all, err := newSetups(ctx, rt, settings, opts)
+	all, err := newSetups(ctx, rt, settings, names, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -356,7 +357,10 @@ func (g *group) untuned(ctx context.Context) ([]*Evaluation, error) {
 // and with the best, beside what the model does without one, and writes the
 // last line of the metrics.
 func (t *trainer) compare(ctx context.Context, before *Evaluation) (*Comparison, error) {
-	c := &Comparison{Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority, NoPrompt: before.Score}
+	c := &Comparison{
+		Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority,
+		NoPrompt: before.Score, Chosen: t.settings.Choose == ChooseValidation,
+	}
 	for _, p := range []struct {
 		tensors []prompt.Tensor
 		score   *float64

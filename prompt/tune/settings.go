@@ -52,12 +52,15 @@ type Settings struct {
 	ZLoss          float64 `yaml:"z_loss" json:"z_loss"`
 	Dropout        float64 `yaml:"dropout" json:"dropout"`
 
-	HeldOut   int    `yaml:"held_out" json:"held_out"`     // training rows kept back to choose the best step on
+	Choose    string `yaml:"choose" json:"choose"`         // what the best step is chosen on: held-out or validation
+	HeldOut   int    `yaml:"held_out" json:"held_out"`     // training rows kept back for that; 0 leaves it to the run
 	EvalEvery int    `yaml:"eval_every" json:"eval_every"` // steps between two looks at them
 	Patience  int    `yaml:"patience" json:"patience"`     // looks without a better score before stopping, 0 for never
 	LogEvery  int    `yaml:"log_every" json:"log_every"`
 	Window    int    `yaml:"window" json:"window"`         // batches whose rows are sorted by length together, 1 for none
 	TrainRows int    `yaml:"train_rows" json:"train_rows"` // training rows to use, 0 for all
+	Shots     int    `yaml:"shots" json:"shots"`           // training rows of each class to use, 0 for all
+	Balance   bool   `yaml:"balance" json:"balance"`       // show every class equally often
 	Seed      uint64 `yaml:"seed" json:"seed"`
 
 	Device  string `yaml:"device" json:"device"`
@@ -94,7 +97,7 @@ func Defaults(t *tasks.Task) Settings {
 		Optimizer: "adafactor", LearningRate: 0.3, Schedule: "constant",
 		WeightDecay: 1e-5, InitialStep: 1_100_000,
 		Loss: "sum", ZLoss: 1e-4, Dropout: 0.1,
-		HeldOut: 500, EvalEvery: 100, LogEvery: 10, Window: 8,
+		Choose: ChooseHeldOut, Shots: t.Shots, Balance: t.Balance, EvalEvery: 100, LogEvery: 10, Window: 8,
 		Seed: 1, Device: "cpu", Precision: export.FP32, Memory: memorySpeed,
 	}
 }
@@ -136,7 +139,6 @@ func (s Settings) Check() error {
 		{"eval-every", s.EvalEvery},
 		{"log-every", s.LogEvery},
 		{"window", s.Window},
-		{"held-out", s.HeldOut},
 	}
 	for _, p := range positive {
 		if p.value < 1 {
@@ -156,6 +158,10 @@ func (s Settings) Check() error {
 		return errors.New("--micro-batch and --workers cannot be negative; 0 finds the fastest")
 	case s.Memory != memorySpeed && s.Memory != memoryLeast && s.Memory != "":
 		return fmt.Errorf("--memory is %q, want %s or %s", s.Memory, memorySpeed, memoryLeast)
+	case s.Choose != ChooseHeldOut && s.Choose != ChooseValidation && s.Choose != "": // "" is of a run that knew no other
+		return fmt.Errorf("--choose is %q, want %s or %s", s.Choose, ChooseHeldOut, ChooseValidation)
+	case s.HeldOut < 0 || s.Shots < 0:
+		return errors.New("--held-out and --shots cannot be negative")
 	case s.Patience < 0 || s.TrainRows < 0 || s.Threads < 0 || s.ZLoss < 0 || s.ClipNorm < 0 || s.InitialStep < 0:
 		return errors.New("--patience, --train-rows, --threads, --z-loss, --clip-norm and --initial-step cannot be negative")
 	case s.MethodRate < 0:
@@ -253,9 +259,12 @@ func (s Settings) rates(m *prompt.Method) []float64 {
 	return factors
 }
 
-// task returns the run's task with its template and label words.
-func (s Settings) task() (*tasks.Task, error) {
-	t, err := tasks.Lookup(s.Task)
+// task returns the task with the template and the label words of the settings.
+func (s Settings) task() (*tasks.Task, error) { return s.taskIn("") }
+
+// taskIn is task for a run in a folder, which may have a copy of it.
+func (s Settings) taskIn(dir string) (*tasks.Task, error) {
+	t, err := openTask(s, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
 	"softprompt/tasks"
@@ -27,20 +26,22 @@ type setup struct {
 
 // newSetup opens the model and the data of a run.
 func newSetup(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*setup, error) {
-	all, err := newSetups(ctx, rt, []Settings{s}, opts)
+	all, err := newSetups(ctx, rt, []Settings{s}, nil, opts)
 	if err != nil {
 		return nil, err
 	}
 	return all[0], nil
 }
 
-// newSetups opens the model and the data of runs that share their passes.
-func newSetups(ctx context.Context, rt *ort.Runtime, all []Settings, opts Options) (_ []*setup, err error) {
-	for _, s := range all {
+// newSetups opens the model and the data of runs that share their passes;
+// names are those of their folders, as [folderOf] has it.
+func newSetups(ctx context.Context, rt *ort.Runtime, all []Settings, names []string, opts Options) (_ []*setup, err error) {
+	found := make([]*tasks.Task, len(all)) // before the model is opened
+	for k, s := range all {
 		if err := s.Check(); err != nil {
 			return nil, err
 		}
-		if _, err := s.task(); err != nil { // before the model is opened
+		if found[k], err = s.taskIn(folderOf(opts.Out, names, k)); err != nil {
 			return nil, err
 		}
 	}
@@ -58,8 +59,8 @@ func newSetups(ctx context.Context, rt *ort.Runtime, all []Settings, opts Option
 		}
 	}()
 	var out []*setup
-	for _, s := range all {
-		u, err := h.setup(ctx, s, opts)
+	for k, s := range all {
+		u, err := h.setup(ctx, s, found[k], opts)
 		if err != nil {
 			return nil, err
 		}
@@ -69,11 +70,8 @@ func newSetups(ctx context.Context, rt *ort.Runtime, all []Settings, opts Option
 }
 
 // setup prepares one run.
-func (h *shared) setup(ctx context.Context, s Settings, opts Options) (u *setup, err error) {
-	u = &setup{shared: h, settings: s}
-	if u.task, err = s.task(); err != nil {
-		return nil, err
-	}
+func (h *shared) setup(ctx context.Context, s Settings, task *tasks.Task, opts Options) (u *setup, err error) {
+	u = &setup{shared: h, settings: s, task: task}
 	if u.judge, err = u.frozen.NewJudge(u.task, s.MaxInput, s.MaxTarget); err != nil {
 		return nil, err
 	}
@@ -87,42 +85,6 @@ func (h *shared) setup(ctx context.Context, s Settings, opts Options) (u *setup,
 	}
 	u.start, err = u.initial()
 	return u, err
-}
-
-// loadRows reads the task's data: rows to train on, rows held out of them to
-// choose the best step, and the split that is reported.
-func (u *setup) loadRows(ctx context.Context) error {
-	s := u.settings
-	from := tasks.LoadOptions{Data: s.Data}
-	train, err := u.task.Load(ctx, tasks.Train, from)
-	if err != nil {
-		return err
-	}
-	validation, err := u.task.Load(ctx, tasks.Validation, from)
-	if err != nil {
-		return err
-	}
-	if len(train) <= s.HeldOut {
-		return hint.Wrap(fmt.Errorf("task %s has %d training rows, and --held-out keeps back %d", s.Task, len(train), s.HeldOut),
-			"choose a smaller --held-out")
-	}
-	train, held := tasks.HoldOut(train, s.HeldOut, s.Seed)
-	train = u.task.TrainingRows(train)
-	if s.TrainRows > 0 && s.TrainRows < len(train) {
-		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
-	}
-	if u.encoder, err = newEncoder(u.frozen.Tokenizer, train, s.MaxInput, s.MaxTarget); err != nil {
-		return err
-	}
-	for _, p := range []struct {
-		rows     *[]Row
-		examples []tasks.Example
-	}{{&u.held, held}, {&u.validation, validation}} {
-		if *p.rows, err = encodeRows(ctx, u.frozen.Tokenizer, p.examples, s.MaxInput, s.MaxTarget); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // weight is that of the rows of a step in the loss.
@@ -163,14 +125,18 @@ func (u *setup) newMeta(version string) (prompt.Meta, error) {
 	if err != nil {
 		return prompt.Meta{}, err
 	}
+	definition, err := definitionOf(u.task)
+	if err != nil {
+		return prompt.Meta{}, err
+	}
 	s, sizes := u.settings, u.frozen.Method.Sizes
 	return prompt.Meta{
 		Length: sizes.Length, DModel: u.model.Config.DModel, Sizes: sizes.Map(),
-		Task: s.Task, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
+		Task: u.task.Name, Definition: definition, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
 		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
 		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),
 		TokenizerHash: u.frozen.Tokenizer.Hash(),
-		ScoreName:     "held-out " + u.task.ScoreName(),
+		ScoreName:     u.scoreName(),
 		Seed:          s.Seed, Init: s.madeBy(u.frozen.Method), Version: version,
 	}, nil
 }

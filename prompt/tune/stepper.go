@@ -27,7 +27,7 @@ func NewStepper(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) 
 
 // NewStepperAll is [NewStepper] for runs that share their passes.
 func NewStepperAll(ctx context.Context, rt *ort.Runtime, settings []Settings, opts Options) (*Stepper, error) {
-	all, err := newSetups(ctx, rt, settings, opts)
+	all, err := newSetups(ctx, rt, settings, nil, opts)
 	if err != nil {
 		return nil, err
 	}
