@@ -37,7 +37,7 @@ func (t *Task) Check(ctx context.Context, data string) ([]*Checked, error) {
 		case t.isPart(split):
 			c = &Checked{Split: split}
 			whole := all[0]
-			whole.Examples, c.Examples = HoldOut(whole.Examples, partOf(t.HeldOut, len(whole.Examples)), partSeed)
+			whole.Examples, c.Examples = HoldOut(whole.Examples, partOf(t.Part, len(whole.Examples)), partSeed)
 			c.count(t)
 		default:
 			continue

@@ -31,6 +31,7 @@ var imdb = &Task{
 		Validation: imdbFile("test"),
 		Test:       imdbFile("test"),
 	},
+	Rows:        map[Split]int{Train: 25000, Validation: 25000},
 	LabelField:  "label",
 	LabelValues: []string{"0", "1"},
 	Source: "https://ai.stanford.edu/~amaas/data/sentiment, whose folder aclImdb is read as it is unpacked, " +

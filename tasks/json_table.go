@@ -100,7 +100,7 @@ func beginsList(in *bufio.Reader) bool {
 
 // object fills a record from the text of a JSON object.
 func (c Columns) object(record *Record, text string) error {
-	object, err := jsonObject(text)
+	object, err := parseObject(text)
 	if err != nil {
 		return fmt.Errorf("not a JSON object: %w", err)
 	}

@@ -37,7 +37,10 @@ func (l textLine) cut() string {
 // and blank lines at the end taken off. A blank line before another line, bytes
 // that are not UTF-8 and a NUL are errors of one line: who asks for the next
 // one gets it.
-func lines(r io.Reader) iter.Seq2[textLine, error] {
+func lines(r io.Reader) iter.Seq2[textLine, error] { return linesOf(r, false) }
+
+// linesOf is lines, and leaves out blank lines anywhere if it may.
+func linesOf(r io.Reader, skipBlank bool) iter.Seq2[textLine, error] {
 	return func(yield func(textLine, error) bool) {
 		in := bufio.NewReaderSize(r, 64<<10)
 		blank := 0 // number of the last blank line
@@ -60,7 +63,7 @@ func lines(r io.Reader) iter.Seq2[textLine, error] {
 			case line.text == "":
 				blank = n
 				continue
-			case blank != 0:
+			case blank != 0 && !skipBlank:
 				if !yield(textLine{number: blank}, errors.New("a blank line between the rows")) {
 					return
 				}

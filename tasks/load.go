@@ -22,12 +22,18 @@ import (
 // [HoldOut] keeps back, report on Validation; Test has no labels in GLUE.
 type Split string
 
-// The splits of a data set.
+// The splits of a data set. The mismatched ones are MNLI's, of texts from
+// other sources than those trained on.
 const (
-	Train      Split = "train"
-	Validation Split = "validation"
-	Test       Split = "test"
+	Train                Split = "train"
+	Validation           Split = "validation"
+	ValidationMismatched Split = "validation_mismatched"
+	Test                 Split = "test"
+	TestMismatched       Split = "test_mismatched"
 )
+
+// splitOrder is the order in which splits are listed.
+var splitOrder = []Split{Train, Validation, ValidationMismatched, Test, TestMismatched}
 
 // File is one split's file: its name, to which .gz may be added on disk, and
 // its format. Where there is a Tree, that is read if there is no file.
@@ -52,7 +58,7 @@ var travelling embed.FS
 // Load reads a split in file order. Every error of a row names the file, the
 // line and what was expected; nothing is skipped or repaired. Rows of a split
 // without labels have Label -1. Where a task has no validation file but
-// HeldOut, that split is a part of the training rows, the same in every run,
+// Part, that split is a part of the training rows, the same in every run,
 // and Train is the others.
 func (t *Task) Load(ctx context.Context, split Split, opts LoadOptions) ([]Example, error) {
 	if t.isPart(split) {
@@ -84,11 +90,10 @@ func (t *Task) read(split Split, data string) (iter.Seq2[Example, error], string
 	if err := t.validate(); err != nil {
 		return nil, "", err
 	}
-	file, ok := t.Files[split]
-	if !ok {
-		return nil, "", fmt.Errorf("task %s has no split %q, want one of %s", t.Name, split, t.splits())
+	if _, ok := t.Files[split]; !ok {
+		return nil, "", t.noSplit(split)
 	}
-	rows, name, err := t.open(split, file, data)
+	rows, name, err := t.open(split, data)
 	if err != nil {
 		return nil, "", fmt.Errorf("task %s: %w", t.Name, err)
 	}
@@ -129,7 +134,7 @@ func (t *Task) example(split Split, index int, r Record) (Example, error) {
 		}
 	}
 	for _, name := range t.Fields {
-		if strings.TrimSpace(r.Fields[name]) == "" {
+		if strings.TrimSpace(r.Fields[name]) == "" && !slices.Contains(t.Blank, name) {
 			return Example{}, fmt.Errorf("%s: the %s is empty", r.place(), name)
 		}
 	}
@@ -145,35 +150,52 @@ func (t *Task) example(split Split, index int, r Record) (Example, error) {
 		return Example{}, fmt.Errorf("%s: %w", r.place(), err)
 	}
 	from, to := t.giving(r.Fields)
-	target := t.Verbalizer.Target(label)
-	if target == "" && len(r.Answers) > 0 {
-		target = r.Answers[0]
-	}
-	return Example{
+	ex := Example{
 		ID:      fmt.Sprintf("%s:%d", split, index),
 		Index:   index,
 		Input:   input,
 		Label:   label,
-		Target:  target,
+		Target:  t.Verbalizer.Target(label),
 		Answers: r.Answers, Choices: r.Choices, Group: r.Group,
 		CutFrom: from, CutTo: to,
-	}, nil
-}
-
-// splits lists the splits that the task has, for messages.
-func (t *Task) splits() string {
-	var names []string
-	for _, s := range []Split{Train, Validation, Test} {
-		if _, ok := t.Files[s]; ok || t.isPart(s) {
-			names = append(names, string(s))
-		}
 	}
-	return strings.Join(names, ", ")
+	switch {
+	case t.Targets != nil:
+		if targets := t.Targets(ex); len(targets) > 0 {
+			ex.Target = targets[0]
+		}
+	case ex.Target == "" && len(r.Answers) > 0:
+		ex.Target = r.Answers[0]
+	}
+	return ex, nil
 }
 
-// open finds a file of the task in the data folder, or among what travels
+// Splits lists the splits that the task has.
+func (t *Task) Splits() []Split {
+	return slices.DeleteFunc(slices.Clone(splitOrder), func(s Split) bool {
+		_, ok := t.Files[s]
+		return !ok && !t.isPart(s)
+	})
+}
+
+// noSplit is the error of a split that the task does not have.
+func (t *Task) noSplit(split Split) error {
+	splits := t.Splits()
+	var names []string
+	for _, s := range splits {
+		names = append(names, string(s))
+	}
+	err := fmt.Errorf("task %s has no split %q, want one of %s", t.Name, split, strings.Join(names, ", "))
+	if split == Train {
+		return hint.Wrap(err, "it is for prompts of another task: softprompt eval DIR --task %s --split %s", t.Name, splits[0])
+	}
+	return err
+}
+
+// open finds the file of a split in the data folder, or among what travels
 // with the project, and returns its rows and its name for messages.
-func (t *Task) open(split Split, file File, data string) (iter.Seq2[Record, error], string, error) {
+func (t *Task) open(split Split, data string) (iter.Seq2[Record, error], string, error) {
+	file := t.Files[split]
 	if t.own != nil {
 		return t.own.open(file, data)
 	}
@@ -192,15 +214,17 @@ func (t *Task) open(split Split, file File, data string) (iter.Seq2[Record, erro
 			"give the folder that holds %s", file.Name)
 	}
 	for _, folder := range t.Folders {
-		for _, ending := range []string{"", ".gz"} {
-			name := path.Join(folder, file.Name+ending)
-			rows, err := file.rows(os.DirFS(data), name)
-			if !errors.Is(err, fs.ErrNotExist) {
-				return rows, filepath.Join(data, filepath.FromSlash(name)), err
-			}
+		dir := filepath.Join(data, filepath.FromSlash(folder))
+		file, ok := t.form(os.DirFS(dir))[split]
+		if !ok {
+			continue
+		}
+		if name := file.find(os.DirFS(dir)); name != "" {
+			rows, err := file.rows(os.DirFS(dir), name)
+			return rows, filepath.Join(dir, name), err
 		}
 		if file.Tree != nil {
-			tree := filepath.Join(data, filepath.FromSlash(folder), file.Tree.Folder)
+			tree := filepath.Join(dir, file.Tree.Folder)
 			if fsys := os.DirFS(tree); file.Tree.is(fsys) {
 				return file.Tree.rows(fsys, t), tree, nil
 			}
@@ -212,6 +236,30 @@ func (t *Task) open(split Split, file File, data string) (iter.Seq2[Record, erro
 	return nil, "", hint.Wrap(
 		fmt.Errorf("no %s in %s, nor below it in %s", file.Name, data, strings.Join(t.Folders[:len(t.Folders)-1], " or ")),
 		"%s", t.layout(data, file))
+}
+
+// form returns the form in which the task's files lie in a folder: the first
+// of which there is any. Splits are never put together from two forms, whose
+// rows may overlap.
+func (t *Task) form(fsys fs.FS) map[Split]File {
+	for _, files := range slices.Concat([]map[Split]File{t.Files}, t.Others) {
+		for _, file := range files {
+			if file.find(fsys) != "" {
+				return files
+			}
+		}
+	}
+	return t.Files
+}
+
+// find returns the name under which the file is in a folder, or "".
+func (file File) find(fsys fs.FS) string {
+	for _, name := range []string{file.Name, file.Name + ".gz"} {
+		if _, err := fs.Stat(fsys, name); !errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+	}
+	return ""
 }
 
 // rows opens a file and returns its rows, at whose end it is closed.
@@ -237,9 +285,9 @@ func (t *Task) Travels() bool {
 // first of the places that are looked at, splits in order, no file twice.
 func (t *Task) Wanted() []string {
 	var names []string
-	for _, s := range []Split{Train, Validation, Test} {
-		name := path.Join(t.Folders[0], t.Files[s].Name)
-		if _, ok := t.Files[s]; ok && !slices.Contains(names, name) {
+	for _, s := range splitOrder {
+		file, ok := t.Files[s]
+		if name := path.Join(t.Folders[0], file.Name); ok && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -130,7 +130,7 @@ func (d *Definition) Task(folder string) (*Task, error) {
 		Name: f.Name, Description: f.Description, Fields: f.Fields, Template: f.Template,
 		MaxInput: f.MaxInput, MaxTarget: f.MaxTarget,
 		Folders: []string{"."}, Files: map[Split]File{}, LabelField: f.Label,
-		HeldOut: f.HeldOut, Shots: f.Shots, Balance: f.Balance, Cut: f.Cut,
+		Part: f.HeldOut, Shots: f.Shots, Balance: f.Balance, Cut: f.Cut,
 		Prepare: o.prepare, own: o,
 	}
 	for _, class := range f.Labels {

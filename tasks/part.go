@@ -15,21 +15,21 @@ const partSeed = 0x7461736b
 func (t *Task) isPart(split Split) bool {
 	_, has := t.Files[Validation]
 	_, trains := t.Files[Train]
-	return !has && trains && t.HeldOut > 0 && (split == Train || split == Validation)
+	return !has && trains && t.Part > 0 && (split == Train || split == Validation)
 }
 
 // loadPart loads the training file and returns the part of it that is the
 // split, by [HoldOut].
 func (t *Task) loadPart(ctx context.Context, split Split, opts LoadOptions) ([]Example, error) {
 	whole := *t
-	whole.HeldOut = 0
+	whole.Part = 0
 	all, err := whole.Load(ctx, Train, LoadOptions{Data: opts.Data})
 	if err != nil {
 		return nil, err
 	}
-	train, held := HoldOut(all, partOf(t.HeldOut, len(all)), partSeed)
+	train, held := HoldOut(all, partOf(t.Part, len(all)), partSeed)
 	if len(train) == 0 || len(held) == 0 {
-		return nil, fmt.Errorf("task %s: held_out is %v of %d training rows, which leaves %d to train on and %d to score", t.Name, t.HeldOut, len(all), len(train), len(held))
+		return nil, fmt.Errorf("task %s: held_out is %v of %d training rows, which leaves %d to train on and %d to score", t.Name, t.Part, len(all), len(train), len(held))
 	}
 	part := train
 	if split == Validation {

@@ -63,21 +63,29 @@ func byKey(n int, seed, stream uint64) []int {
 // keeps its share, and both parts keep the order of the examples. n is cut to
 // 0 and len(examples).
 //
+// Examples of one group stay together, as the answers to one question tell of
+// each other. Groups are taken whole while every class has room in its share
+// of n for their examples, so with groups it is at most n that are held out:
+// short of it by less than the groups that are left would add, a handful where
+// groups are small and many.
+//
 // Where a data set repeats itself, as SST-2's training split does with the
 // phrases of its sentences, the held-out score runs ahead of the real one; it
 // orders the steps all the same.
 func HoldOut(examples []Example, n int, seed uint64) (train, held []Example) {
 	n = min(max(n, 0), len(examples))
-	order := byKey(len(examples), seed, streamHoldOut)
-	classes := map[int][]int{} // rows of each class, in random order
-	for _, row := range order {
-		label := examples[row].Label
-		classes[label] = append(classes[label], row)
+	rows := map[int]int{} // of each class
+	for _, ex := range examples {
+		rows[ex.Label]++
 	}
+	room := shares(rows, n, len(examples))
+	groups := groupRows(examples)
 	chosen := make([]bool, len(examples))
-	for label, count := range shares(classes, n, len(examples)) {
-		for _, row := range classes[label][:count] {
-			chosen[row] = true
+	for _, row := range byKey(len(examples), seed, streamHoldOut) {
+		if takes(room, examples, groups[row]) {
+			for _, r := range groups[row] {
+				chosen[r] = true
+			}
 		}
 	}
 	for row, ex := range examples {
@@ -90,19 +98,52 @@ func HoldOut(examples []Example, n int, seed uint64) (train, held []Example) {
 	return train, held
 }
 
+// groupRows returns the rows of each group under its first row. A row without
+// a group is one of its own.
+func groupRows(examples []Example) [][]int {
+	groups := make([][]int, len(examples))
+	first := map[string]int{}
+	for row, ex := range examples {
+		at := row
+		if ex.Group != "" {
+			if before, ok := first[ex.Group]; ok {
+				at = before
+			}
+			first[ex.Group] = at
+		}
+		groups[at] = append(groups[at], row)
+	}
+	return groups
+}
+
+// takes takes the room for a group's rows in the share of each class, unless
+// there is too little of it or the group is empty.
+func takes(room map[int]int, examples []Example, group []int) bool {
+	for i, row := range group {
+		label := examples[row].Label
+		if room[label]--; room[label] < 0 {
+			for _, row := range group[:i+1] { // give it back
+				room[examples[row].Label]++
+			}
+			return false
+		}
+	}
+	return len(group) > 0
+}
+
 // shares divides n among the classes in proportion to their rows, by largest
 // remainder; of equal remainders the lower label comes first.
-func shares(classes map[int][]int, n, total int) map[int]int {
-	counts := make(map[int]int, len(classes))
-	labels := make([]int, 0, len(classes))
+func shares(rows map[int]int, n, total int) map[int]int {
+	counts := make(map[int]int, len(rows))
+	labels := make([]int, 0, len(rows))
 	left := n
-	for label, rows := range classes {
-		counts[label] = n * len(rows) / total
+	for label, k := range rows {
+		counts[label] = n * k / total
 		left -= counts[label]
 		labels = append(labels, label)
 	}
 	slices.SortFunc(labels, func(a, b int) int {
-		ra, rb := n*len(classes[a])%total, n*len(classes[b])%total
+		ra, rb := n*rows[a]%total, n*rows[b]%total
 		return cmp.Or(cmp.Compare(rb, ra), cmp.Compare(a, b))
 	})
 	for _, label := range labels[:left] {

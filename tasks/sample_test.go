@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -141,6 +142,85 @@ func TestHoldOutProperties(t *testing.T) {
 	})
 }
 
+// Groups stay whole, and with them the rest holds as far as it can.
+func TestHoldOutGroups(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		examples := sequence(rapid.SliceOfN(rapid.IntRange(-1, 2), 1, 80).Draw(t, "labels"))
+		for i := range examples {
+			examples[i].Group = rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e", "f", "g"}).Draw(t, "group")
+		}
+		n := rapid.IntRange(0, len(examples)).Draw(t, "n")
+		seed := rapid.Uint64().Draw(t, "seed")
+		train, held := HoldOut(examples, n, seed)
+		if len(held) > n || len(train)+len(held) != len(examples) {
+			t.Fatalf("%d and %d of %d, want %d held out at most", len(train), len(held), len(examples), n)
+		}
+		byIndex := func(a, b Example) int { return a.Index - b.Index }
+		both := slices.SortedFunc(slices.Values(slices.Concat(train, held)), byIndex)
+		if !cmp.Equal(both, examples) || !slices.IsSortedFunc(train, byIndex) || !slices.IsSortedFunc(held, byIndex) {
+			t.Fatal("the two parts do not make up the whole in order")
+		}
+		apart := map[string]bool{}
+		for _, ex := range held {
+			apart[ex.Group] = true
+		}
+		for _, ex := range train {
+			if ex.Group != "" && apart[ex.Group] {
+				t.Fatalf("group %s is in both parts", ex.Group)
+			}
+		}
+		// No class has more than its share, and no group that was left would fit.
+		rows := map[int]int{}
+		for _, ex := range examples {
+			rows[ex.Label]++
+		}
+		room := shares(rows, n, len(examples))
+		for _, ex := range held {
+			if room[ex.Label]--; room[ex.Label] < 0 {
+				t.Fatalf("class %d has more than its share", ex.Label)
+			}
+		}
+		for _, group := range groupRows(train) {
+			if takes(room, train, group) {
+				t.Fatalf("the rows %v would have fitted", group)
+			}
+		}
+	})
+}
+
+// Groups of a few answers, as MultiRC's, leave hardly a row of n unused, and
+// large groups are as likely held out as small ones.
+func TestHoldOutManyGroups(t *testing.T) {
+	var examples []Example
+	sizes := map[string]int{}
+	for group := 0; len(examples) < 20000; group++ {
+		name := fmt.Sprint(group)
+		sizes[name] = 2 + group%8
+		for i := range sizes[name] {
+			examples = append(examples, Example{Index: len(examples), Label: i * 3 % 7 % 2, Group: name})
+		}
+	}
+	_, held := HoldOut(examples, 2000, 1)
+	if len(held) < 1990 || len(held) > 2000 {
+		t.Errorf("%d rows held out, want 2000 or a few less", len(held))
+	}
+	share := func(of []Example) float64 { return float64(count(of, 1)) / float64(len(of)) }
+	if math.Abs(share(held)-share(examples)) > 0.005 {
+		t.Errorf("class 1 has %.3f of the rows held out, %.3f of all", share(held), share(examples))
+	}
+	var mean float64
+	for _, ex := range held {
+		mean += float64(sizes[ex.Group]) / float64(len(held))
+	}
+	var want float64
+	for _, ex := range examples {
+		want += float64(sizes[ex.Group]) / float64(len(examples))
+	}
+	if math.Abs(mean-want) > 0.3 {
+		t.Errorf("a row held out is of a group of %.2f, of all rows of one of %.2f", mean, want)
+	}
+}
+
 func count(examples []Example, label int) int {
 	n := 0
 	for _, ex := range examples {
@@ -163,5 +243,19 @@ func TestHoldOutSeeds(t *testing.T) {
 	}
 	if negative := count(a, 0); negative != 221 { // 500 * 4414 / 10000 = 220.7
 		t.Errorf("%d of 500 negative, want 221", negative)
+	}
+}
+
+// Which rows are held out may never change either. The numbers are those of
+// the version before there were groups.
+func TestHoldOutIsFixed(t *testing.T) {
+	labels := []int{0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1, 2, 1, 0, 2}
+	var got []int
+	_, held := HoldOut(sequence(labels), 6, 3)
+	for _, ex := range held {
+		got = append(got, ex.Index)
+	}
+	if diff := cmp.Diff([]int{0, 1, 2, 5, 7, 12}, got); diff != "" {
+		t.Error(diff)
 	}
 }

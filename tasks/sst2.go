@@ -28,6 +28,7 @@ var sst2 = &Task{
 		Validation: {Name: "dev.tsv", Read: TSV("sentence", "label")},
 		Test:       {Name: "test.tsv", Read: TSV("index", "sentence")},
 	},
+	Rows:        map[Split]int{Train: 67349, Validation: 872},
 	LabelField:  "label",
 	LabelValues: []string{"0", "1"},
 	Source:      "the GLUE benchmark, https://gluebenchmark.com/tasks",

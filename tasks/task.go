@@ -30,7 +30,8 @@ type Task struct {
 	// leaves it.
 	Prepare func(r *Record) error
 	// Targets returns what a prompt is trained to answer to an example, each a
-	// training row of its own; nil is its Target, where it has one.
+	// training row of its own; nil is its Target, where it has one. The first is
+	// the Target of an example that is loaded.
 	Targets func(ex Example) []string
 	// Class returns the class that a written text names for an example, or −1;
 	// nil compares it with the label words.
@@ -38,14 +39,18 @@ type Task struct {
 
 	MaxInput  int // default input length in tokens, EOS included, prompt not
 	MaxTarget int // default target length in tokens, EOS included
+	HeldOut   int // default number of training rows to choose the best step on; 0 is what a run has for all
 
-	Folders     []string       // where the files may lie below a data folder, first found wins
-	Files       map[Split]File // one file for each split that is published
-	LabelField  string         // the column that holds the label
-	LabelValues []string       // what that column says, in class order
-	Source      string         // where the data can be had
+	Folders     []string         // where the files may lie below a data folder, first found wins
+	Files       map[Split]File   // one file for each split that is published
+	Others      []map[Split]File // other forms in which they are published, read where a folder has none of Files
+	Rows        map[Split]int    // rows of the splits as published, where they have labels
+	LabelField  string           // the column that holds the label
+	LabelValues []string         // what that column says, in class order
+	Blank       []string         // fields that are empty in a few published rows
+	Source      string           // where the data can be had
 
-	HeldOut float64 // what of the training rows is the validation split, where that has no file: a share, or from 1 on a number
+	Part    float64 // what of the training rows is the validation split, where that has no file: a share, or from 1 on a number
 	Shots   int     // training rows of each class that a run uses by default; 0 is all
 	Balance bool    // by default, a run shows every class equally often
 	Cut     string  // the field that gives way where an input is too long; "" is the input's end
@@ -76,7 +81,11 @@ type Prediction struct {
 }
 
 // table holds every task, in the order that listings show.
-var table = []*Task{sst2, imdb}
+var table = []*Task{
+	boolQ, cb, copa, multiRC, record, superRTE, wic, wsc, axb, axg,
+	cola, sst2, mrpc, qqp, stsb, mnli, qnli, glueRTE, wnli,
+	imdb,
+}
 
 // All returns every task. The values are shared and must not be changed.
 func All() []*Task { return slices.Clone(table) }

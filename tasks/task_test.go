@@ -39,10 +39,26 @@ func TestTable(t *testing.T) {
 			if len(task.Metrics) == 0 || task.MaxInput < 1 || task.MaxTarget < 1 {
 				t.Error("no metric or no length")
 			}
-			for _, split := range []Split{Train, Validation} {
-				if file, ok := task.Files[split]; !ok || file.Name == "" || file.Read == nil {
+			for _, split := range task.Splits() {
+				if file := task.Files[split]; file.Name == "" || file.Read == nil {
 					t.Errorf("no file for %s", split)
 				}
+			}
+			// What is not trained on is scored by prompts of another task.
+			splits := []Split{Train, Validation}
+			if _, ok := task.Files[Train]; !ok {
+				splits = []Split{Test}
+			}
+			for _, split := range splits {
+				if _, ok := task.Files[split]; !ok || task.Rows[split] == 0 {
+					t.Errorf("no file for %s, or its rows are not known", split)
+				}
+			}
+			if task.Folders[len(task.Folders)-1] != "." {
+				t.Error("the data folder itself is not looked at")
+			}
+			if task.HeldOut*4 > task.Rows[Train] {
+				t.Errorf("%d of %d rows are held out", task.HeldOut, task.Rows[Train])
 			}
 			if len(task.Folders) == 0 {
 				t.Error("no folders")

@@ -11,7 +11,7 @@ import (
 // evalCmd scores a prompt.
 type evalCmd struct {
 	promptFlags
-	Split  string `default:"validation" placeholder:"S" help:"train, validation or test. (${default})"`
+	Split  string `default:"validation" placeholder:"S" help:"train, validation, test, or another that the task has. (${default})"`
 	Data   string `placeholder:"DIR" help:"Folder with the task's files; without it that of the run, or the part that travels with softprompt."`
 	Decode string `placeholder:"HOW" enum:"rank,generate,both" default:"both" help:"How an answer is read off the model: by the rank of the label words, by what it writes, or both. (${default})"`
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -21,24 +22,61 @@ type tasksListCmd struct{}
 // Run lists.
 func (tasksListCmd) Run(ui *tui) error {
 	type entry struct {
-		Name        string   `json:"name"`
-		Description string   `json:"description"`
-		Labels      []string `json:"labels"`
-		Source      string   `json:"source"`
-		Travels     bool     `json:"travels"` // a part of it comes with softprompt
-		Files       []string `json:"files"`   // where they go below --data
+		Name        string              `json:"name"`
+		Description string              `json:"description"`
+		Rows        map[tasks.Split]int `json:"rows"` // as published
+		Metrics     []string            `json:"metrics"`
+		Labels      []string            `json:"labels"` // none where a text is the answer
+		Source      string              `json:"source"`
+		Travels     bool                `json:"travels"` // a part of it comes with softprompt
+		Files       []string            `json:"files"`   // where they go below --data
 	}
 	var list []entry
-	rows := []string{}
+	rows := []string{cells("task", "train", "validation", "score", "what it asks", "files below --data DIR")}
 	for _, t := range tasks.All() {
-		list = append(list, entry{t.Name, t.Description, t.Labels, t.Source, t.Travels(), t.Wanted()})
-		rows = append(rows, cells(t.Name, t.Description, whereData(t)))
+		list = append(list, entry{t.Name, t.Description, t.Rows, metricNames(t), t.Labels, t.Source, t.Travels(), t.Wanted()})
+		rows = append(rows, cells(t.Name, published(t, tasks.Train), published(t, tasks.Validation),
+			strings.Join(metricNames(t), ", "), t.Description, below(t)))
 	}
 	if ui.json {
 		return ui.emit(list)
 	}
 	ui.table(rows...)
 	return nil
+}
+
+// metricNames lists the metrics whose mean is a task's score.
+func metricNames(t *tasks.Task) []string {
+	names := []string{}
+	for _, m := range t.Metrics {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// published says how many rows a split has; a task that has neither a train
+// nor a validation split has a test split.
+func published(t *tasks.Task, split tasks.Split) string {
+	switch n, test := t.Rows[split], t.Rows[tasks.Test]; {
+	case n > 0:
+		return count(int64(n))
+	case test > 0 && split == tasks.Validation:
+		return count(int64(test)) + " (test)"
+	}
+	return "-"
+}
+
+// below lists a task's files, their folder once.
+func below(t *tasks.Task) string {
+	files := t.Wanted()
+	for i, name := range files[1:] {
+		files[i+1] = path.Base(name)
+	}
+	list := strings.Join(files, ", ")
+	if t.Travels() {
+		list += "; a part travels"
+	}
+	return list
 }
 
 // whereData says what --data has to hold, and whether it can be left out.
@@ -53,7 +91,7 @@ func whereData(t *tasks.Task) string {
 type tasksShowCmd struct {
 	Name  string `arg:"" help:"The task."`
 	Data  string `placeholder:"DIR" help:"Folder with the task's files; without it, the part that travels with softprompt."`
-	Split string `default:"train" placeholder:"S" help:"train, validation or test. (${default})"`
+	Split string `default:"train" placeholder:"S" help:"train, validation, test, or another that the task has. (${default})"`
 	Rows  int    `default:"3" placeholder:"N" help:"Rows to show. (${default})"`
 	Model string `default:"tiny" placeholder:"M" help:"Whose tokens to count. (${default})"`
 }
@@ -63,7 +101,8 @@ func (tasksShowCmd) Help() string {
 	return `
     softprompt tasks show sst2
     softprompt tasks show sst2 --split validation --data ./glue --model ./my-t5
-    softprompt tasks show imdb --data ./data`
+    softprompt tasks show imdb --data ./data
+    softprompt tasks show mnli --split validation_mismatched --data ./glue`
 }
 
 // shown is the JSON form of a task.
@@ -72,8 +111,12 @@ type shown struct {
 	Split      tasks.Split     `json:"split"`
 	Examples   int             `json:"examples"`
 	Template   tasks.Template  `json:"template"`
-	Verbalizer string          `json:"verbalizer"`
+	Verbalizer string          `json:"verbalizer"` // "" where no words stand for classes
+	Metrics    []string        `json:"metrics"`
 	Labels     map[string]int  `json:"labels"`
+	ToTrainOn  int             `json:"to_train_on"`       // rows that training makes of them, one for each target
+	Groups     int             `json:"groups,omitempty"`  // of rows that are scored together
+	Choices    int             `json:"choices,omitempty"` // that the rows list, in all
 	Tokens     tokenCounts     `json:"tokens"`
 	First      []tasks.Example `json:"first"`
 }
@@ -105,14 +148,21 @@ func (c *tasksShowCmd) Run(ctx context.Context, ui *tui) error {
 	defer m.Close()
 	out := shown{
 		Task: t.Name, Split: tasks.Split(c.Split), Examples: len(examples), Template: t.Template,
-		Verbalizer: t.Verbalizer.Format(t.Labels), Labels: map[string]int{},
-		First: examples[:min(max(c.Rows, 0), len(examples))],
+		Verbalizer: t.Verbalizer.Format(t.Labels), Metrics: metricNames(t), Labels: map[string]int{},
+		ToTrainOn: len(t.TrainingRows(examples)),
+		First:     examples[:min(max(c.Rows, 0), len(examples))],
 	}
+	groups := map[string]bool{}
 	for _, e := range examples {
 		if e.Label >= 0 {
 			out.Labels[t.Labels[e.Label]]++
 		}
+		if e.Group != "" {
+			groups[e.Group] = true
+		}
+		out.Choices += len(e.Choices)
 	}
+	out.Groups = len(groups)
 	if out.Tokens, err = countTokens(m, examples, t.MaxInput); err != nil {
 		return err
 	}
@@ -150,24 +200,61 @@ func countTokens(m *export.Model, examples []tasks.Example, limit int) (tokenCou
 
 // showTask prints the tables.
 func (ui *tui) showTask(t *tasks.Task, s shown) {
-	var labels []string
-	for _, l := range t.Labels {
-		labels = append(labels, fmt.Sprintf("%s %s", l, count(int64(s.Labels[l]))))
-	}
 	ui.table(
 		cells("task", t.Description),
 		cells("template", s.Template),
-		cells("label words", s.Verbalizer),
-		cells(string(s.Split), count(int64(s.Examples))+" rows: "+strings.Join(labels, ", ")),
+		cells("answers", answers(t, s)),
+		cells("score", t.ScoreName()),
+		cells(string(s.Split), rowsOf(t, s)),
 		cells("tokens ("+s.Tokens.Model+")", fmt.Sprintf("%.1f on average, 95 %% within %d, %d at most; %d rows are over %d and would be cut",
 			s.Tokens.Mean, s.Tokens.P95, s.Tokens.Max, s.Tokens.Cut, s.Tokens.Limit)),
 		cells("data", whereData(t)),
 		cells("source", t.Source),
 	)
 	for _, e := range s.First {
-		ui.printf("\n%s\n  input   %s\n", e.ID, e.Input)
-		if e.Target != "" {
-			ui.printf("  target  %s\n", e.Target)
+		ui.printf("\n%s\n  input    %s\n", e.ID, e.Input)
+		for _, line := range []struct{ name, text string }{
+			{"target", e.Target},
+			{"answers", strings.Join(e.Answers, " | ")},
+			{"choices", strings.Join(e.Choices, " | ")},
+			{"group", e.Group},
+		} {
+			if line.text != "" {
+				ui.printf("  %-8s %s\n", line.name, line.text)
+			}
 		}
 	}
+}
+
+// answers says what a task is answered with.
+func answers(t *tasks.Task, s shown) string {
+	switch {
+	case t.HasWords():
+		return "label words " + s.Verbalizer
+	case len(t.Labels) > 0:
+		return "text, read as " + strings.Join(t.Labels, " or ")
+	case s.Choices > 0:
+		return fmt.Sprintf("one of the choices that a row lists, %.1f on average", float64(s.Choices)/float64(s.Examples))
+	}
+	return "text"
+}
+
+// rowsOf counts the rows of a split: by label, by group, and those that
+// training makes of them where these are others.
+func rowsOf(t *tasks.Task, s shown) string {
+	text := count(int64(s.Examples)) + " rows"
+	var labels []string
+	for _, l := range t.Labels {
+		labels = append(labels, fmt.Sprintf("%s %s", l, count(int64(s.Labels[l]))))
+	}
+	if len(s.Labels) > 0 {
+		text += ": " + strings.Join(labels, ", ")
+	}
+	if s.Groups > 0 {
+		text += fmt.Sprintf("; %s groups", count(int64(s.Groups)))
+	}
+	if s.Split == tasks.Train && s.ToTrainOn != s.Examples {
+		text += fmt.Sprintf("; %s to train on", count(int64(s.ToTrainOn)))
+	}
+	return text
 }

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -50,7 +51,10 @@ func (u *setup) loadRows(ctx context.Context) error {
 	if train, err = tasks.Shots(u.task, train, s.Shots, s.Seed); err != nil {
 		return err
 	}
-	train = u.task.TrainingRows(train)
+	if train = u.task.TrainingRows(train); len(train) == 0 || len(held) == 0 {
+		return hint.Wrap(fmt.Errorf("task %s has no rows to train on, or none that --held-out %d can keep back", s.Task, s.HeldOut),
+			"choose another --held-out")
+	}
 	if s.TrainRows > 0 && s.TrainRows < len(train) {
 		_, train = tasks.HoldOut(train, s.TrainRows, s.Seed+1)
 	}
@@ -70,13 +74,13 @@ func (u *setup) loadRows(ctx context.Context) error {
 }
 
 // keepBack holds training rows out to choose on, as many as the settings say.
-// Where they leave it open, those of a few-shot run are as many as it trains
-// on (as in Gao et al. 2021, section 3: a development set no larger than the
-// training set); the settings say the number from then on.
+// Where they leave it open it is the task's number; those of a few-shot run
+// are as many as it trains on (as in Gao et al. 2021, section 3: a development
+// set no larger than the training set). The settings say it from then on.
 func (u *setup) keepBack(train []tasks.Example) (rest, held []tasks.Example, err error) {
 	s := &u.settings
 	if s.HeldOut == 0 {
-		s.HeldOut = max(1, min(heldOutByDefault, len(train)/5))
+		s.HeldOut = cmp.Or(u.task.HeldOut, max(1, min(heldOutByDefault, len(train)/5)))
 		if s.Shots > 0 {
 			s.HeldOut = s.Shots * max(1, len(u.task.Labels))
 		}
