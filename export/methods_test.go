@@ -28,6 +28,11 @@ var goldenMethods = map[string]prompt.Sizes{
 
 // everyMethod calls f with each batch of each method.
 func everyMethod(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
+	for _, name := range prompt.MethodNames() {
+		if _, ok := goldenMethods[name]; !ok && name != prompt.MethodPromptTuning { // that one has testdata/golden
+			t.Errorf("method %s has no golden numbers", name)
+		}
+	}
 	for method, sizes := range goldenMethods {
 		files, err := filepath.Glob(filepath.Join("testdata", "golden-methods", method, "*.safetensors"))
 		if err != nil || len(files) != 4 {

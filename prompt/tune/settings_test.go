@@ -16,7 +16,7 @@ func TestDefaultsAreThePapers(t *testing.T) {
 			t.Errorf("%s: %v", task.Name, err)
 		}
 		if s.Length != 100 || s.LearningRate != 0.3 || s.Optimizer != "adafactor" || s.InitialStep != 1_100_000 ||
-			s.WeightDecay != 1e-5 || s.Batch != 32 || s.Dropout != 0.1 || s.ZLoss != 1e-4 || s.Init != "class-labels" {
+			s.WeightDecay != 1e-5 || s.Batch != 32 || s.Dropout != 0.1 || s.ZLoss != 1e-4 || (s.Init == "class-labels") != (task.HasWords() || len(task.InitWords) > 0) {
 			t.Errorf("%s: %+v", task.Name, s)
 		}
 	}
