@@ -1,6 +1,9 @@
 package tasks
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The out-of-domain sets of the MRQA 2019 shared task (Fisch et al. 2019), on
 // which the paper scores prompts that were tuned on SQuAD. There is nothing to
@@ -22,11 +25,17 @@ func mrqaTask(name, title, file, about string, rows int) *Task {
 	if name == "bioasq" {
 		where = "http://participants-area.bioasq.org/MRQA2019/ (as " + file + ".jsonl.gz)"
 	}
+	var others []map[Split]File
+	if short, _, long := strings.Cut(file, "."); long { // as the shared task's script calls it
+		set := File{Name: short + ".jsonl", Read: mrqaFile}
+		others = append(others, map[Split]File{Validation: set, Test: set})
+	}
 	return readingTask(Task{
 		Name:        "mrqa-" + name,
 		Description: fmt.Sprintf("%s (MRQA): questions on %s; for prompts of squad", title, about),
 		Folders:     []string{"mrqa", "MRQA", "."},
 		Files:       map[Split]File{Validation: set, Test: set},
+		Others:      others,
 		Rows:        map[Split]int{Validation: rows, Test: rows},
 		Source:      where + ", which is read as it is",
 	})
