@@ -21,6 +21,8 @@ type Columns struct {
 	// List is a column of Names in which JSON may have a list of texts, which
 	// goes to the record's Answers; "" is none.
 	List string
+	// Bare is a CSV file without a header line: Names are all its columns in order.
+	Bare bool
 }
 
 // formats are the file formats of tables by the ending of a file's name. Each

@@ -21,12 +21,7 @@ func csvTable(c Columns) Reader {
 			in := &bounded{r: withoutMark(r), left: maxLine}
 			rows := csv.NewReader(in)
 			rows.ReuseRecord = true
-			header, err := rows.Read()
-			var at []int
-			if err == nil {
-				header = slices.Clone(header)
-				at, err = c.places(header)
-			}
+			header, at, err := c.csvHeader(rows)
 			switch {
 			case errors.Is(err, io.EOF):
 				yield(Record{}, errNoRows)
@@ -35,6 +30,7 @@ func csvTable(c Columns) Reader {
 				yield(Record{}, fmt.Errorf("line 1: %w", plainCSV(err, len(header))))
 				return
 			}
+			rows.FieldsPerRecord = len(header)
 			none, line := true, 1
 			for {
 				in.left = maxLine
@@ -69,6 +65,19 @@ func csvTable(c Columns) Reader {
 			}
 		}
 	}
+}
+
+// csvHeader returns the names of the columns and where the wanted ones are.
+func (c Columns) csvHeader(rows *csv.Reader) (header []string, at []int, err error) {
+	header = c.Names
+	if !c.Bare {
+		if header, err = rows.Read(); err != nil {
+			return nil, nil, err
+		}
+		header = slices.Clone(header)
+	}
+	at, err = c.places(header)
+	return header, at, err
 }
 
 // plainCSV says what encoding/csv found without its own line number.

@@ -10,6 +10,7 @@ func (t *Task) giving(fields map[string]string) (from, to int) {
 	if t.Cut == "" {
 		return 0, 0
 	}
+	fields = t.clean(fields)
 	var out strings.Builder
 	found := false
 	// The template was expanded before: it names nothing that is missing.
@@ -17,7 +18,7 @@ func (t *Task) giving(fields map[string]string) (from, to int) {
 		func(text string) { out.WriteString(text) },
 		func(name string) error {
 			at := out.Len()
-			out.WriteString(Clean(fields[name]))
+			out.WriteString(fields[name])
 			if name == t.Cut && !found {
 				from, to, found = at, out.Len(), true
 			}

@@ -54,8 +54,11 @@ func TestSquadMetrics(t *testing.T) {
 // Of a query's copies the first counts, whatever was answered to the others.
 func TestRecordMetrics(t *testing.T) {
 	gold := []Example{
-		{Group: "1:2", Answers: []string{"Ann"}}, {Group: "1:2", Answers: []string{"Ann"}},
-		{Group: "1:3", Answers: []string{"Bob Lee"}}, {Answers: []string{"Cy"}}, {Answers: []string{"Di"}},
+		{Group: "1:2", Answers: []string{"Ann"}},
+		{Group: "1:2", Answers: []string{"Ann"}},
+		{Group: "1:3", Answers: []string{"Bob Lee"}},
+		{Answers: []string{"Cy"}},
+		{Answers: []string{"Di"}},
 	}
 	pred := []Prediction{{Text: "ann"}, {Text: "Bob"}, {Text: "Bob"}, {Text: "cy"}, {Text: "x"}}
 	if em, f1 := RecordEM.Score(gold, pred), RecordF1.Score(gold, pred); em != 50 || !near(f1, 100*(1+2.0/3+1)/4) {

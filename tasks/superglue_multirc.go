@@ -21,7 +21,7 @@ var multiRC = superGLUETask("MultiRC", Task{
 	Labels:      []string{"False", "True"},
 	Template:    "question: {question} answer: {answer} paragraph: {paragraph}",
 	Metrics:     []Metric{MultiRCF1a, MultiRCEM},
-	Prepare:     withoutHTML,
+	Tidy:        withoutHTML,
 	MaxInput:    512,
 	Rows:        map[Split]int{Train: 27243, Validation: 4848},
 	LabelValues: []string{"0", "1"},
@@ -30,14 +30,9 @@ var multiRC = superGLUETask("MultiRC", Task{
 // html is what T5 takes away, in its order.
 var html = strings.NewReplacer("<br>", " ", "<b>", "", "</b>", "")
 
-// withoutHTML cleans the fields one by one. T5 cleans the cast text, which
-// differs only where a tag would begin in one field and end in the next.
-func withoutHTML(r *Record) error {
-	for name, text := range r.Fields {
-		r.Fields[name] = html.Replace(text)
-	}
-	return nil
-}
+// withoutHTML cleans a field. T5 cleans the cast text, which differs only where
+// a tag would begin in one field and end in the next.
+func withoutHTML(_, text string) string { return html.Replace(text) }
 
 // multiRCFile reads a passage with its questions and their answers from each
 // line.

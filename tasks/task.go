@@ -26,6 +26,9 @@ type Task struct {
 	Metrics    []Metric   // a run's score is their mean
 	InitWords  []string   // what a prompt may start from where no words stand for classes
 
+	// Tidy changes the text of a field before the cast, of rows and of what a
+	// user gives alike; nil leaves it.
+	Tidy func(field, text string) string
 	// Prepare changes a record that was read before its fields are cast; nil
 	// leaves it.
 	Prepare func(r *Record) error
@@ -84,7 +87,8 @@ type Prediction struct {
 var table = []*Task{
 	boolQ, cb, copa, multiRC, record, superRTE, wic, wsc, axb, axg,
 	cola, sst2, mrpc, qqp, stsb, mnli, qnli, glueRTE, wnli,
-	imdb,
+	imdb, agNews, trec,
+	squad, mrqaTextbookQA, mrqaBioASQ, mrqaRACE, mrqaRE, mrqaDuoRC, mrqaDROP,
 }
 
 // All returns every task. The values are shared and must not be changed.
@@ -197,15 +201,24 @@ func (t *Task) TrainingRows(examples []Example) []Example {
 // does not name are ignored; one that it names and that is missing is an
 // error. Text is made safe for the tokenizer as [Clean] says.
 func (t *Task) Cast(fields map[string]string) (string, error) {
-	clean := make(map[string]string, len(fields))
-	for name, value := range fields {
-		clean[name] = Clean(value)
-	}
-	input, err := t.Template.Expand(clean)
+	input, err := t.Template.Expand(t.clean(fields))
 	if err != nil {
 		return "", fmt.Errorf("task %s: %w", t.Name, err)
 	}
 	return input, nil
+}
+
+// clean returns the fields as they are cast.
+func (t *Task) clean(fields map[string]string) map[string]string {
+	clean := make(map[string]string, len(fields))
+	for name, value := range fields {
+		value = Clean(value)
+		if t.Tidy != nil {
+			value = t.Tidy(name, value)
+		}
+		clean[name] = value
+	}
+	return clean
 }
 
 // CastText is [Task.Cast] for a bare text, possible where the task has one

@@ -208,12 +208,20 @@ func TestListings(t *testing.T) {
 	data, config := useCache(t)
 	var list []struct {
 		Name, Description, Source string
-		Labels, Files             []string
+		Labels, Metrics, Files    []string
+		Rows                      map[tasks.Split]int
 		Travels                   bool
 	}
 	result(t, &list, "tasks")
-	if len(list) != len(tasks.All()) || list[0].Name != "sst2" || len(list[0].Labels) != 2 || !list[0].Travels || len(list[0].Files) == 0 {
-		t.Errorf("tasks %+v", list)
+	if len(list) != len(tasks.All()) {
+		t.Errorf("%d tasks, want %d", len(list), len(tasks.All()))
+	}
+	for i, task := range tasks.All() {
+		l := list[i]
+		if l.Name != task.Name || l.Source != task.Source || len(l.Labels) != len(task.Labels) || len(l.Metrics) != len(task.Metrics) ||
+			l.Rows[tasks.Train] != task.Rows[tasks.Train] || l.Travels != (l.Name == "sst2") || len(l.Files) == 0 {
+			t.Errorf("task %d is %+v, want %s", i, l, task.Name)
+		}
 	}
 
 	var task shown

@@ -19,7 +19,7 @@ import (
 // YAML key with dashes, and its default stands in the help (showDefaults).
 type settingFlags struct {
 	Model *string `placeholder:"M" group:"Model and task" help:"tiny, a folder with config.json, weights and tokenizer, or org/name[@revision] on the Hugging Face hub."`
-	Task  *string `placeholder:"T" group:"Model and task" help:"What to tune for: a task that softprompt tasks lists, a .yaml file that defines one, or a table (TABLES) with the columns text and label."`
+	Task  *string `placeholder:"T" group:"Model and task" help:"What to tune for: a task that softprompt tasks lists, a .yaml file that defines one, or a table (tsv, csv, jsonl, json, parquet) with the columns text and label."`
 	Data  *string `placeholder:"DIR" group:"Model and task" help:"Folder with the task's files; without it, the part that travels with softprompt."`
 
 	Template   *string `group:"Model and task" help:"How a row becomes input, fields in braces."`
