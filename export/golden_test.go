@@ -83,6 +83,9 @@ func (g *golden) inputs(m *onnx.Model) map[string]*onnx.Tensor {
 // valueOf returns the tensor that a trainable's input is fed with where the
 // batch has it under the trainable's own name, else "".
 func (g *golden) valueOf(input string) string {
+	if g.spec.Method == nil {
+		return ""
+	}
 	for _, t := range g.spec.Method.Trainables {
 		if _, ok := g.tensors.Lookup("value." + t.Name); ok && t.Input == input {
 			return "value." + t.Name

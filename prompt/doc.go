@@ -10,8 +10,9 @@
 //
 // [ParseInit] reads how a prompt is to be initialised, as --init has it, and
 // [Neighbours] says which words a tuned prompt's vectors lie nearest to. A
-// [Method] describes how a prompt acts on the model; [PromptTuning] is the one
-// of Lester et al. (2021).
+// [Method] describes how a prompt acts on the model; [Methods] lists those that
+// there are, [NewMethod] makes one for a model, and [PromptTuning] is the one of
+// Lester et al. (2021).
 //
 // Everything random comes from [Rand], which is keyed by a seed and a path of
 // numbers and has no hidden state, so that a run can be replayed to the bit.

@@ -56,7 +56,10 @@ type Trainable struct {
 	// symbolic, and only as the first size: prompts of several lengths are
 	// laid side by side.
 	Shape onnx.Shape
-	// Init fills in the first values of the tensor; nil is for the matrix
+	// Weight names the model's weight that the tensor starts as; "" is for
+	// what the model does not have.
+	Weight string
+	// Init fills in the first values of another tensor; nil is for the matrix
 	// [P,d] that the run's initialiser makes.
 	Init func(rng *Rand, values []float32)
 	// MethodRate says that the tensor moves at the learning rate method_rate,

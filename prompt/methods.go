@@ -71,13 +71,16 @@ type MethodInfo struct {
 	// ByModel says that the tensors' shapes depend on more of the model than
 	// d_model: a prompt's file alone does not say what they have to be.
 	ByModel bool
+	// Alone says that a pass has one prompt of the method, so that runs cannot
+	// share it.
+	Alone bool
 	// New returns the method for a model. Sizes that are 0 take their default,
 	// and those that make no sense are an error.
 	New func(c models.Config, s Sizes) (*Method, error)
 }
 
 // methods is the table.
-var methods = slices.Concat(inputMethods, layerMethods)
+var methods = slices.Concat(inputMethods, layerMethods, []MethodInfo{modelTuning})
 
 // inputMethods are those that stop at the encoder's input.
 var inputMethods = []MethodInfo{
@@ -161,9 +164,10 @@ func NewMethod(name string, c models.Config, s Sizes) (*Method, error) {
 }
 
 // Start returns the first values of a method's tensors. What has no initialiser
-// of its own, the matrix [P,d], is made by the one given. Each tensor draws
-// from a stream of its own, so that one says nothing about another.
-func (m *Method) Start(seed uint64, matrix Initialiser) ([]Tensor, error) {
+// of its own, the matrix [P,d], is made by the one given, and weights are read
+// by their names. Each tensor draws from a stream of its own, so that one says
+// nothing about another.
+func (m *Method) Start(seed uint64, matrix Initialiser, weight func(name string) ([]float32, error)) ([]Tensor, error) {
 	var out []Tensor
 	for i, t := range m.Trainables {
 		sizes := make([]int64, len(t.Shape))
@@ -176,11 +180,20 @@ func (m *Method) Start(seed uint64, matrix Initialiser) ([]Tensor, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making the first %s: %w", t.Name, err)
 		}
-		values := make([]float32, n)
-		if t.Init != nil {
+		var values []float32
+		switch {
+		case t.Weight != "":
+			if values, err = weight(t.Weight); err == nil && len(values) != n {
+				err = fmt.Errorf("the model has %d values there, want %d", len(values), n)
+			}
+		case t.Init != nil:
 			rng := NewRand(seed, StreamInit, uint64(i))
+			values = make([]float32, n)
 			t.Init(&rng, values)
-		} else if values, err = matrix(NewRand(seed, StreamInit), int(sizes[0]), int(sizes[1])); err != nil {
+		default:
+			values, err = matrix(NewRand(seed, StreamInit), int(sizes[0]), int(sizes[1]))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("making the first %s: %w", t.Name, err)
 		}
 		out = append(out, Tensor{Name: t.Name, Shape: sizes, Data: values})

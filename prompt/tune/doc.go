@@ -1,10 +1,11 @@
 // Package tune runs prompt tuning: it puts a frozen model, a task and a method
 // together, trains, evaluates and predicts.
 //
-// Call [Train] with [Settings], for which [Defaults] gives the paper's, to make
-// a run folder; [Resume] goes on with one that stopped. [NewPredictor] puts its
-// prompt to use. [NewPlan] says beforehand what a run would take, and [Stepper]
-// makes its steps alone, for package measure.
+// Call [Train] with [Settings], for which [Defaults] gives the paper's and
+// [DefaultsOf] those of another method, to make a run folder; [Resume] goes on
+// with one that stopped. [TrainAll] tunes several prompts in one pass.
+// [NewPredictor] puts a prompt to use. [NewPlan] says beforehand what a run
+// would take, and [Stepper] makes its steps alone, for package measure.
 //
 // Below them lies [Frozen], a model with a session for each of its graphs, and
 // [Bank], K prompts side by side: [Frozen.Step] computes a loss and gradients,

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type Ensembled struct {
 	Best    float64        `json:"best"`    // of the members
 }
 
-// NewEnsemble loads prompts of one method and length for one model.
+// NewEnsemble loads prompts of one method for one model. Their lengths may
+// differ. They answer the first one's task, in its template and label words.
 func NewEnsemble(ctx context.Context, rt *ort.Runtime, paths []string, opts PredictOptions) (*Ensemble, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("an ensemble needs prompts")
@@ -47,6 +49,10 @@ func NewEnsemble(ctx context.Context, rt *ort.Runtime, paths []string, opts Pred
 
 // join puts all prompts into the bank.
 func (e *Ensemble) join(paths []string) error {
+	if info, err := prompt.LookupMethod(e.Prompt.Method); err != nil || info.Alone && len(paths) > 1 {
+		return hint.Wrap(cmp.Or(err, fmt.Errorf("%d prompts cannot share a pass: method %s has one model in it", len(paths), e.Prompt.Method)),
+			"score them one by one: softprompt eval %s", paths[0])
+	}
 	fp, err := e.Model.Fingerprint()
 	if err != nil {
 		return err

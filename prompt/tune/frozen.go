@@ -10,6 +10,7 @@ import (
 	"softprompt/export"
 	"softprompt/models"
 	"softprompt/onnx"
+	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
 )
@@ -142,6 +143,15 @@ func (f *Frozen) Plain() *Frozen {
 	}
 	p.spec.Method = nil
 	return p
+}
+
+// weight returns a weight of the model, row by row.
+func (f *Frozen) weight(name string) ([]float32, error) {
+	if f.spec.Weights == nil {
+		return nil, hint.Wrap(fmt.Errorf("the graphs of model %s are used as they stand, and their weights have no names", f.Model.Ref),
+			"use the checkpoint that it was exported from")
+	}
+	return f.spec.Weights.Float32(name)
 }
 
 // threads is the number of threads that all workers have together.

@@ -153,3 +153,11 @@ func stepRows(t rapid.TB, s *sequence, step int) []Row {
 	}
 	return rows
 }
+
+// wantError fails unless an error says what is wanted.
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q in it", err, want)
+	}
+}

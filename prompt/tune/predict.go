@@ -20,7 +20,7 @@ import (
 // ready to answer.
 type Predictor struct {
 	*Frozen
-	Prompt *prompt.Prompt
+	Prompt *prompt.Prompt // nil where a text prompt stands in its place
 	Task   *tasks.Task
 	bank   *Bank
 	judge  *Judge
@@ -36,6 +36,7 @@ type PredictOptions struct {
 	Verbalizer string
 	Device     ort.Device
 	Threads    int
+	MaxInput   int              // input tokens, EOS included, prompt not
 	Precision  export.Precision // of the products; "" is float32, whatever the prompt was tuned in
 	Open       models.Options   // how the model is opened
 }
@@ -57,25 +58,21 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 			return nil, err
 		}
 	}
-	m, err := export.Open(ctx, ref, opts.Open)
+	f, err := opts.open(ctx, rt, ref, p.Method, p.Sizes())
 	if err != nil {
 		return nil, err
 	}
-	out := &Predictor{Prompt: p, Task: task}
+	out := &Predictor{Frozen: f, Prompt: p, Task: task}
 	defer func() {
 		if err != nil {
 			out.Close()
-			m.Close()
 		}
 	}()
-	if out.Frozen, err = Freeze(ctx, rt, m, opts.freeze(p)); err != nil {
-		return nil, err
-	}
-	fp, err := m.Fingerprint()
+	fp, err := f.Model.Fingerprint()
 	if err != nil {
 		return nil, err
 	}
-	if err := p.CheckModel(fp, m.Config, out.Tokenizer.Hash()); err != nil {
+	if err := p.CheckModel(fp, f.Model.Config, f.Tokenizer.Hash()); err != nil {
 		return nil, fmt.Errorf("prompt %s: %w", path, err)
 	}
 	if out.bank, err = NewBank(out.Method, p); err != nil {
@@ -85,23 +82,49 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 	if maxInput == 0 || opts.Task != "" {
 		maxInput, maxTarget = task.MaxInput, task.MaxTarget
 	}
+	if opts.MaxInput > 0 {
+		maxInput = opts.MaxInput
+	}
 	if rows := out.Method.Sizes.Rows; rows > 0 { // what is longer is cut, and counted as such
 		maxInput = min(maxInput, rows)
 	}
-	out.judge, err = out.NewJudge(task, maxInput, maxTarget)
+	if out.judge, err = out.NewJudge(task, maxInput, maxTarget); err == nil && task.Name == p.Meta.Task {
+		out.judge.calibration = p.Meta.Calibration
+	}
 	return out, err
 }
 
-// freeze says how the model of a prompt is run: texts in as many batches at
-// once as there are threads.
-func (o PredictOptions) freeze(p *prompt.Prompt) FreezeOptions {
-	f := FreezeOptions{Method: p.Method, Sizes: p.Sizes(), Device: o.Device, Threads: o.Threads, ScorePrecision: o.Precision}
+// open opens the model that answers are asked of: texts go through it in as
+// many batches at once as there are threads.
+func (o PredictOptions) open(ctx context.Context, rt *ort.Runtime, ref, method string, sizes prompt.Sizes) (*Frozen, error) {
+	m, err := export.Open(ctx, ref, o.Open)
+	if err != nil {
+		return nil, err
+	}
+	f := FreezeOptions{Method: method, Sizes: sizes, Device: o.Device, Threads: o.Threads, ScorePrecision: o.Precision}
 	if o.Device.Kind == "" || o.Device.Kind == "cpu" {
 		if f.Passes.Workers = o.Threads; o.Threads == 0 {
 			f.Passes.Workers = ort.Threads()
 		}
 	}
-	return f
+	out, err := Freeze(ctx, rt, m, f)
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return out, nil
+}
+
+// Calibrate has label words ranked by what they gain over texts without
+// content, as [Frozen.Prior] has it, from now on. It returns what is added to
+// the scores of the classes; in Meta.Calibration of the prompt's file it holds
+// for every use of it.
+func (p *Predictor) Calibrate(ctx context.Context) ([]float64, error) {
+	prior, err := p.Prior(ctx, p.bank, p.judge)
+	if err == nil {
+		p.judge.calibration = prior
+	}
+	return prior, err
 }
 
 // ModelOf returns the reference of the model that a prompt in a file or folder
@@ -187,7 +210,7 @@ func (p *Predictor) rows(ctx context.Context, texts []string) ([]Row, error) {
 		}
 		examples[i].ID, examples[i].Index = fmt.Sprint("text ", i+1), i
 	}
-	return encodeRows(ctx, p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
+	return p.encodeFor(ctx, p.judge, examples)
 }
 
 // Predict ranks the labels for each text.
@@ -257,7 +280,7 @@ func (p *Predictor) ScoreSplit(ctx context.Context, split tasks.Split, from task
 	if err != nil {
 		return nil, err
 	}
-	rows, err := encodeRows(ctx, p.Tokenizer, examples, p.judge.MaxInput, p.judge.MaxTarget)
+	rows, err := p.encodeFor(ctx, p.judge, examples)
 	if err != nil {
 		return nil, err
 	}

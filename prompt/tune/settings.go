@@ -192,6 +192,9 @@ func (s Settings) checkMethod() error {
 	if err != nil {
 		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(prompt.MethodNames(), ", "))
 	}
+	if s.Method == prompt.MethodModel && s.Precision != export.FP32 && s.Precision != "" {
+		return fmt.Errorf("--precision is %s, which is for weights that do not change: method %s takes fp32", s.Precision, s.Method)
+	}
 	for _, size := range []struct {
 		key   string
 		value int
@@ -214,7 +217,7 @@ func (s Settings) sizes() prompt.Sizes {
 // madeBy returns the initialiser of a method's matrix, "" if it has none that
 // is made by one.
 func (s Settings) madeBy(m *prompt.Method) string {
-	if slices.ContainsFunc(m.Trainables, func(t prompt.Trainable) bool { return t.Init == nil }) {
+	if slices.ContainsFunc(m.Trainables, func(t prompt.Trainable) bool { return t.Init == nil && t.Weight == "" }) {
 		return s.Init
 	}
 	return ""

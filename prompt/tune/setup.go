@@ -157,7 +157,7 @@ func (u *setup) initial() (*prompt.Prompt, error) {
 		EOSID:      int64(u.model.Config.EOSID),
 		Labels:     initWords(u.task),
 		Log:        u.log,
-	}))
+	}), u.frozen.weight)
 	if err != nil {
 		return nil, fmt.Errorf("making the initial prompt: %w", err)
 	}

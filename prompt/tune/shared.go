@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"softprompt/export"
 	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
+	"softprompt/prompt"
 )
 
 // shared is what all runs of a group have in common: the model, frozen, and
@@ -79,6 +81,10 @@ var sharing = []struct {
 // or says what keeps them from one pass.
 func together(all []Settings) (Settings, error) {
 	first := all[0]
+	if info, err := prompt.LookupMethod(first.Method); err != nil || info.Alone && len(all) > 1 {
+		return first, hint.Wrap(cmp.Or(err, fmt.Errorf("%d runs cannot share a pass: method %s has one model in it", len(all), first.Method)),
+			"train these one after the other")
+	}
 	for i, s := range all[1:] {
 		for _, k := range sharing {
 			if a, b := k.value(first), k.value(s); a != b {

@@ -81,7 +81,7 @@ func (u *setup) makeUp(input, targets int) error {
 	}
 	u.sequence = newSequence(rows, s.Batch, s.Window, s.Seed)
 	source := prompt.Source{Embeddings: prompt.Embeddings{Rows: words, Row: row}, Log: u.log}
-	tensors, err := u.frozen.Method.Start(s.Seed, prompt.SampledVocabulary(source, 0, prompt.CommonWords))
+	tensors, err := u.frozen.Method.Start(s.Seed, prompt.SampledVocabulary(source, 0, prompt.CommonWords), u.frozen.weight)
 	if err != nil {
 		return fmt.Errorf("making a prompt up: %w", err)
 	}

@@ -1,11 +1,14 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
 	"softprompt/models"
+	"softprompt/onnx/ort"
+	"softprompt/prompt"
 	"softprompt/tasks"
 )
 
@@ -13,9 +16,46 @@ import (
 // examples with their answers, read before every input (Brown et al. 2020; the
 // few-shot GPT-3 that Lester et al. 2021 compare with).
 type TextPrompt struct {
-	Instruction string
-	Shots       int    // examples in the context, classes in turn
-	Seed        uint64 // which ones
+	Instruction string `json:"instruction"`
+	Shots       int    `json:"shots"` // examples in the context, classes in turn
+	Seed        uint64 `json:"seed"`  // which ones
+}
+
+// textPromptInput is the number of input tokens that a text prompt may take by
+// default: what T5 was trained with.
+const textPromptInput = 512
+
+// NewTextPredictor has a model answer a task after a text prompt, without
+// anything tuned. The examples are training rows, which are read as from says.
+func NewTextPredictor(ctx context.Context, rt *ort.Runtime, text TextPrompt, from tasks.LoadOptions, opts PredictOptions) (_ *Predictor, err error) {
+	task, err := promptTask(prompt.Meta{}, opts)
+	if err != nil {
+		return nil, err
+	}
+	var train []tasks.Example
+	if text.Shots > 0 {
+		if train, err = task.Load(ctx, tasks.Train, from); err != nil {
+			return nil, err
+		}
+	}
+	f, err := opts.open(ctx, rt, opts.Model, "", prompt.Sizes{})
+	if err != nil {
+		return nil, err
+	}
+	p := &Predictor{Frozen: f, Task: task}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if p.bank, err = NewBank(nil); err != nil {
+		return nil, err
+	}
+	if p.judge, err = f.NewJudge(task, cmp.Or(opts.MaxInput, textPromptInput), task.MaxTarget); err != nil {
+		return nil, err
+	}
+	p.judge.context, err = newTextContext(f.Tokenizer, text, train)
+	return p, err
 }
 
 // textContext is a text prompt as tokens.

@@ -1,14 +1,15 @@
-"""Golden numbers for the methods that reach inside the layers: per-layer prompts, prefix tuning, IA3.
+"""Golden numbers for the methods: DePT, ADePT, P-tuning, per-layer prompts, prefix tuning, IA3, model tuning.
 
-    python tools/reference/methods_layers.py
+    python tools/reference/methods.py
 
 A T5 is written out here in plain PyTorch with a hook wherever a method changes it, and checked against transformers
-without a method, against PEFT's IA3, and against PEFT's prefix tuning where its convention is the same. Every row of a
+without a method, against PEFT's IA3 and P-tuning, and against PEFT's prefix tuning where its convention is the same. Every row of a
 batch is computed alone, without any padding of text, target or prompt, in float64. Models are those of
-export/testdata/golden; the numbers go to export/testdata/golden-layers/<method>/<model>-<batch>.safetensors, where
+export/testdata/golden; the numbers go to export/testdata/golden-methods/<method>/<model>-<batch>.safetensors, where
 README.md describes every tensor.
 """
 
+import copy
 import json
 import warnings
 from pathlib import Path
@@ -24,11 +25,12 @@ import t5_graph
 import t5_model
 
 GOLDEN = Path(__file__).resolve().parents[2] / "export" / "testdata" / "golden"
-OUT = GOLDEN.parent / "golden-layers"
+OUT = GOLDEN.parent / "golden-methods"
 MODELS = ("v1_0-2x2", "v1_1-3x1")
 BATCHES = ("lengths", "dropout")
 GREEDY_STEPS = 8
-HIDDEN = 7  # of prefix tuning's MLP
+HIDDEN = 7  # of prefix tuning's and P-tuning's MLP
+RANK, ROWS = 3, 20  # of DePT and ADePT: r, and the positions that DePT has an offset for
 KINDS = ("encoder.self-attention", "decoder.self-attention", "decoder.cross-attention")  # of attention: an MLP each
 
 
@@ -123,10 +125,18 @@ class Method:
     t has the tensors of one prompt, those with P rows cut to its length.
     """
 
-    lays_prompt = lays_keys = False
+    lays_prompt = lays_keys = alone = False
 
     def __init__(self, t=None):
         self.t = t or {}
+
+    @classmethod
+    def draw(cls, model, lengths, generator):
+        """Random values [K,…] of the trainables, in rows of padding too."""
+        return draw(cls.tensors(model.c), lengths, generator)
+
+    def model(self, model):
+        return model
 
     def embeddings(self, x):
         return x
@@ -146,6 +156,109 @@ def attentions(c):
     for i in range(c["num_decoder_layers"]):
         sites += [f"decoder.{i}.self-attention", f"decoder.{i}.cross-attention"]
     return sites
+
+
+class DePT(Method):
+    """Shi and Lipani 2024: the input's embeddings get A·B by position, times 8/√r; the prompt gets nothing.
+
+    peft/tuners/prompt_tuning_lora.py and peft_model.py of the authors' code: lora_alpha is 8 and divided by the root of
+    the rank, and the offset is added before the prompt is laid.
+    """
+
+    lays_prompt = True
+
+    @staticmethod
+    def tensors(c):
+        d = c["d_model"]
+        return {"prompt": (("P", d), 0.0, 2.0), "a": ((ROWS, RANK), 0.0, 0.5), "b": ((RANK, d), 0.0, 0.5)}
+
+    def embeddings(self, x):
+        offset = 8 / RANK**0.5 * self.t["a"][: len(x)] @ self.t["b"]
+        return torch.cat([self.t["prompt"], x + offset])
+
+
+class ADePT(Method):
+    """Tang et al. 2025: a network moves each token's embedding (prompt_tuning_lorax.py of the authors' code)."""
+
+    lays_prompt = True
+
+    @staticmethod
+    def tensors(c):
+        d = c["d_model"]
+        return {
+            "prompt": (("P", d), 0.0, 2.0),
+            "w1": ((d, RANK), 0.0, d**-0.5),
+            "b1": ((RANK,), 0.0, 0.3),
+            "w2": ((RANK, d), 0.0, 1.0),
+            "b2": ((d,), 0.0, 0.3),
+        }
+
+    def embeddings(self, x):
+        offset = F.relu(x @ self.t["w1"] + self.t["b1"]) @ self.t["w2"] + self.t["b2"]
+        return torch.cat([self.t["prompt"], x + offset])
+
+
+class PTuning(Method):
+    """Liu et al. 2021 as PEFT has it (tuners/p_tuning/model.py, PromptEncoder with an MLP)."""
+
+    lays_prompt = True
+
+    @staticmethod
+    def tensors(c):
+        d, h = c["d_model"], HIDDEN
+        return {
+            "embedding": (("P", d), 0.0, 1.0),
+            "w1": ((h, d), 0.0, 2 * d**-0.5),
+            "b1": ((h,), 0.0, 0.3),
+            "w2": ((h, h), 0.0, 2 * h**-0.5),
+            "b2": ((h,), 0.0, 0.3),
+            "w3": ((d, h), 0.0, 2 * h**-0.5),
+            "b3": ((d,), 0.0, 0.3),
+        }
+
+    def embeddings(self, x):
+        t = self.t
+        hidden = F.relu(t["embedding"] @ t["w1"].T + t["b1"])
+        hidden = F.relu(hidden @ t["w2"].T + t["b2"])
+        return torch.cat([hidden @ t["w3"].T + t["b3"], x])
+
+
+class ModelTuning(Method):
+    """Every weight is tuned; there is one model for all rows. Tied embeddings are one weight."""
+
+    alone = True
+
+    @classmethod
+    def draw(cls, model, lengths, generator):
+        noise = lambda w: w.std() * torch.randn(w.shape, generator=generator) if w.numel() > 1 else 0 * w
+        return {name: (w.float() + 0.3 * noise(w.float()))[None] for name, w in model.w.items() if name in cls.read(model.c)}
+
+    @staticmethod
+    def read(c):
+        """The weights that a T5 of this configuration reads."""
+        names = {"shared.weight", "encoder.final_layer_norm.weight", "decoder.final_layer_norm.weight"}
+        if not c["tie_word_embeddings"]:
+            names.add("lm_head.weight")
+        ff = ["wi_0", "wi_1", "wo"] if c["feed_forward_proj"].startswith("gated-") else ["wi", "wo"]
+        for stack, layers, parts in (
+            ("encoder", c["num_layers"], ["SelfAttention", "DenseReluDense"]),
+            ("decoder", c["num_decoder_layers"], ["SelfAttention", "EncDecAttention", "DenseReluDense"]),
+        ):
+            names.add(f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
+            for i in range(layers):
+                for j, part in enumerate(parts):
+                    names.add(f"{stack}.block.{i}.layer.{j}.layer_norm.weight")
+                    names |= {f"{stack}.block.{i}.layer.{j}.{part}.{x}.weight" for x in (ff if part == "DenseReluDense" else "qkvo")}
+        return names
+
+    @classmethod
+    def tensors(cls, c):
+        return {name: ((0,), 0.0, 0.0) for name in cls.read(c)}  # shapes are the model's
+
+    def model(self, model):
+        tuned = copy.copy(model)
+        tuned.w = model.w | self.t
+        return tuned
 
 
 class PerLayer(Method):
@@ -247,6 +360,7 @@ class PrefixMLP(Prefix):
 
 
 METHODS = {"per-layer": PerLayer, "per-layer-add": PerLayerAdd, "ia3": IA3, "prefix": Prefix, "prefix-mlp": PrefixMLP}
+METHODS |= {"dept": DePT, "adept": ADePT, "p-tuning": PTuning, "model": ModelTuning}
 
 
 def keep(kind, x):
@@ -283,16 +397,17 @@ def cut(labels):
     return labels[: int((labels >= 0).nonzero().max()) + 1]
 
 
-def numbers(model, kind, io, trainables):
+def numbers(frozen, kind, io, trainables):
     """What a training step and scoring are about, each row alone."""
     rows, tokens, nll, out = len(io["input_ids"]), 0, [], {}
     scores, greedy = [None] * len(io["candidate_ids"]), []
     for row in range(rows):
         k = int(io["prompt_index"][row])
         n = int(io["prompt_mask"][k].sum())
-        shapes = kind.tensors(model.c)
+        shapes = kind.tensors(frozen.c)
         own = {name: t[k][len(t[k]) - n :] if shapes[name][0][0] == "P" else t[k] for name, t in trainables.items()}
         method = kind(own)
+        model = method.model(frozen)
         ids = io["input_ids"][row][: int(io["attention_mask"][row].sum())]
         labels = cut(io["labels"][row])
         drop = keep
@@ -332,7 +447,6 @@ def losses(logits, labels):
 
 
 def draw(tensors, lengths, generator):
-    """Random values [K,…] of the trainables, in rows of padding too."""
     out = {}
     for name, (shape, mean, std) in tensors.items():
         sizes = [max(lengths) if n == "P" else n for n in shape]
@@ -376,6 +490,26 @@ def check_ia3_against_peft(name):
         want = peft(input_ids=ids, decoder_input_ids=answer).logits[0]
         method = IA3(values)
         got = ours.decode(answer[0], ours.encode(ids[0], method, keep), method, keep)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
+
+
+def check_p_tuning_against_peft(name):
+    """PEFT takes the network's hidden width for both layers, and puts the prompt before the text as it is."""
+    from peft import PromptEncoderConfig
+    from peft.tuners.p_tuning import PromptEncoder
+
+    ours = T5(GOLDEN / name)
+    d, p = ours.c["d_model"], 4
+    config = PromptEncoderConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=p, token_dim=d, num_transformer_submodules=1, encoder_hidden_size=HIDDEN
+    )
+    encoder = PromptEncoder(config).double()
+    t = {n: x[0].double() for n, x in draw(PTuning.tensors(ours.c), [p], torch.Generator().manual_seed(7)).items()}
+    layers = {"w1": "0.weight", "b1": "0.bias", "w2": "2.weight", "b2": "2.bias", "w3": "4.weight", "b3": "4.bias"}
+    encoder.load_state_dict({"embedding.weight": t["embedding"]} | {"mlp_head." + layers[n]: t[n] for n in layers})
+    with torch.no_grad():
+        want = encoder(torch.arange(p)[None])[0]
+        got = PTuning(t).embeddings(torch.zeros(0, d, dtype=torch.float64))
     torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
 
 
@@ -442,6 +576,7 @@ def main():
     for name in MODELS:
         check_against_transformers(name)
         check_ia3_against_peft(name)
+        check_p_tuning_against_peft(name)
         check_prefix_against_peft(name, mlp=False)
         check_prefix_against_peft(name, mlp=True)
     for seed, (method, kind) in enumerate(METHODS.items(), start=1):
@@ -449,19 +584,22 @@ def main():
         for j, name in enumerate(MODELS):
             model = T5(GOLDEN / name)
             for batch in BATCHES:
-                io = make_batch(model.c, kind, batch, 1000 * seed + 10 * j + len(batch))
+                io = make_batch(model, kind, batch, 1000 * seed + 10 * j + len(batch))
                 write(OUT / method / f"{name}-{batch}.safetensors", model, kind, io)
 
 
-def make_batch(c, kind, batch, seed):
+def make_batch(model, kind, batch, seed):
+    c = model.c
     io = t5_graph.batch(c, batch, seed)
     del io["prompts"]
+    if kind.alone:
+        io["prompt_index"].zero_()
     generator = torch.Generator().manual_seed(seed)
     if batch == "dropout":
         p, s, t = io["prompt_mask"].shape[1], io["input_ids"].shape[1], io["labels"].shape[1]
         keys = p + s if kind.lays_prompt or kind.lays_keys else s
         io |= t5_graph.dropout_masks(c, len(io["input_ids"]), keys, p + t if kind.lays_keys else t, generator)
-    io |= {f"value.{name}": t for name, t in draw(kind.tensors(c), io["prompt_mask"].sum(1).tolist(), generator).items()}
+    io |= {f"value.{name}": t for name, t in kind.draw(model, io["prompt_mask"].sum(1).tolist(), generator).items()}
     return io
 
 

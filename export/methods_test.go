@@ -14,21 +14,27 @@ import (
 	"softprompt/prompt"
 )
 
-// The numbers in testdata/golden-layers are of a transcription in PyTorch that
+// The numbers in testdata/golden-methods are of a transcription in PyTorch that
 // computes every row alone, without any padding (its README says how). So what
 // agrees with them is also padded exactly: texts, targets, and prompts of
 // different lengths in one batch.
 
-// layerMethods has the methods that reach inside the layers, with the width of
-// the MLP.
-var layerMethods = map[string]int{
-	prompt.MethodPerLayer: 0, prompt.MethodPerLayerAdd: 0, prompt.MethodIA3: 0, prompt.MethodPrefix: 0, prompt.MethodPrefixMLP: 7,
+// goldenMethods has the methods with the sizes that the numbers were made with.
+var goldenMethods = map[string]prompt.Sizes{
+	prompt.MethodDePT: {Rank: 3, Rows: 20}, prompt.MethodADePT: {Rank: 3}, prompt.MethodPTuning: {Hidden: 7},
+	prompt.MethodPerLayer: {}, prompt.MethodPerLayerAdd: {}, prompt.MethodIA3: {},
+	prompt.MethodPrefix: {}, prompt.MethodPrefixMLP: {Hidden: 7}, prompt.MethodModel: {},
 }
 
-// everyLayers calls f with each batch of each method.
-func everyLayers(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
-	for method, hidden := range layerMethods {
-		files, err := filepath.Glob(filepath.Join("testdata", "golden-layers", method, "*.safetensors"))
+// everyMethod calls f with each batch of each method.
+func everyMethod(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
+	for _, name := range prompt.MethodNames() {
+		if _, ok := goldenMethods[name]; !ok && name != prompt.MethodPromptTuning { // that one has testdata/golden
+			t.Errorf("method %s has no golden numbers", name)
+		}
+	}
+	for method, sizes := range goldenMethods {
+		files, err := filepath.Glob(filepath.Join("testdata", "golden-methods", method, "*.safetensors"))
 		if err != nil || len(files) != 4 {
 			t.Fatalf("method %s: %d golden files, want 4 (%v)", method, len(files), err)
 		}
@@ -37,9 +43,9 @@ func everyLayers(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
 			at := strings.LastIndex(name, "-")
 			model, batch := name[:at], name[at+1:]
 			t.Run(method+"/"+name, func(t *testing.T) {
-				g := openLayers(t, model, file)
+				g := openMethod(t, model, file)
 				var err error
-				if g.spec.Method, err = prompt.NewMethod(method, g.spec.Config, prompt.Sizes{Hidden: hidden}); err != nil {
+				if g.spec.Method, err = prompt.NewMethod(method, g.spec.Config, sizes); err != nil {
 					t.Fatal(err)
 				}
 				g.spec.Dropout = batch == "dropout"
@@ -49,8 +55,8 @@ func everyLayers(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
 	}
 }
 
-// openLayers opens a batch beside which no model lies.
-func openLayers(t *testing.T, model, file string) *golden {
+// openMethod opens a batch beside which no model lies.
+func openMethod(t *testing.T, model, file string) *golden {
 	t.Helper()
 	m, err := models.Open(context.Background(), "./testdata/golden/"+model, models.Options{CacheDir: t.TempDir()})
 	if err != nil {
@@ -69,10 +75,10 @@ func openLayers(t *testing.T, model, file string) *golden {
 	return &golden{t, tensors, Spec{Config: m.Config, Weights: weights}}
 }
 
-// TestLayersTrain holds loss and the gradient of every trainable against
+// TestMethodsTrain holds loss and the gradient of every trainable against
 // PyTorch, also with the activations recomputed and in standard operators.
-func TestLayersTrain(t *testing.T) {
-	everyLayers(t, func(t *testing.T, g *golden, dropout bool) {
+func TestMethodsTrain(t *testing.T) {
+	everyMethod(t, func(t *testing.T, g *golden, dropout bool) {
 		for _, form := range []struct{ recompute, standard bool }{{}, {recompute: true}, {standard: true}} {
 			if form != (struct{ recompute, standard bool }{}) && !(dropout && g.spec.Config.NumLayers == 3) {
 				continue // one batch is enough
@@ -94,10 +100,10 @@ func TestLayersTrain(t *testing.T) {
 	})
 }
 
-// TestLayersScore rates candidates, where several rows of the decoder use the
+// TestMethodsScore rates candidates, where several rows of the decoder use the
 // prompt of one row of the encoder.
-func TestLayersScore(t *testing.T) {
-	everyLayers(t, func(t *testing.T, g *golden, dropout bool) {
+func TestMethodsScore(t *testing.T) {
+	everyMethod(t, func(t *testing.T, g *golden, dropout bool) {
 		if dropout {
 			return
 		}
@@ -121,9 +127,9 @@ func (g *golden) candidateScores() []float32 {
 	return want
 }
 
-// TestLayersGreedy decodes through the cache and finds PyTorch's words.
-func TestLayersGreedy(t *testing.T) {
-	everyLayers(t, func(t *testing.T, g *golden, dropout bool) {
+// TestMethodsGreedy decodes through the cache and finds PyTorch's words.
+func TestMethodsGreedy(t *testing.T) {
+	everyMethod(t, func(t *testing.T, g *golden, dropout bool) {
 		if dropout {
 			return
 		}
@@ -141,10 +147,10 @@ func TestLayersGreedy(t *testing.T) {
 	})
 }
 
-// TestLayersBeams feeds answers token by token, with two beams for each row
+// TestMethodsBeams feeds answers token by token, with two beams for each row
 // that change places at every step, and finds the score graph's scores.
-func TestLayersBeams(t *testing.T) {
-	everyLayers(t, func(t *testing.T, g *golden, dropout bool) {
+func TestMethodsBeams(t *testing.T) {
+	everyMethod(t, func(t *testing.T, g *golden, dropout bool) {
 		if dropout {
 			return
 		}
@@ -209,10 +215,10 @@ func logProbability(logits []float32, id int64) float64 {
 	return float64(logits[id]) - top - math.Log(sum)
 }
 
-// TestLayersInputs: a graph takes what it reads of a method, and no more.
-func TestLayersInputs(t *testing.T) {
+// TestMethodsInputs: a graph takes what it reads of a method, and no more.
+func TestMethodsInputs(t *testing.T) {
 	graphs := map[string]func(Spec) (*onnx.Model, error){"train": Train, "score": Score, "encode": Encode, "decode": Decode}
-	everyLayers(t, func(t *testing.T, g *golden, _ bool) {
+	everyMethod(t, func(t *testing.T, g *golden, _ bool) {
 		g.spec.Dropout = false
 		seen := map[string]bool{}
 		for name, create := range graphs {
@@ -243,9 +249,9 @@ func TestLayersInputs(t *testing.T) {
 	})
 }
 
-// TestLayersMask: what masked rows of a prompt hold changes nothing.
-func TestLayersMask(t *testing.T) {
-	everyLayers(t, func(t *testing.T, g *golden, dropout bool) {
+// TestMethodsMask: what masked rows of a prompt hold changes nothing.
+func TestMethodsMask(t *testing.T) {
+	everyMethod(t, func(t *testing.T, g *golden, dropout bool) {
 		m, err := Train(g.spec)
 		if err != nil {
 			t.Fatal(err)
