@@ -21,6 +21,12 @@ type Columns struct {
 	// List is a column of Names in which JSON may have a list of texts, which
 	// goes to the record's Answers; "" is none.
 	List string
+	// Choices is a column of Names in which Parquet has a list of texts that goes
+	// to the record's Choices.
+	Choices string
+	// Classes are the names of classes. Where a Parquet file of Hugging Face's
+	// says that a column's integers stand for just these, the names are read.
+	Classes []string
 	// Bare is a CSV file without a header line: Names are all its columns in order.
 	Bare bool
 }

@@ -146,6 +146,6 @@ func glueTask(folder, zip string, t Task, files glueFiles) *Task {
 		Test:       {Name: "test.tsv", Read: files.bare.Read},
 	}
 	t.Source = "the GLUE benchmark, https://gluebenchmark.com/tasks " +
-		"(https://dl.fbaipublicfiles.com/glue/data/" + zip + ".zip)"
+		"(https://dl.fbaipublicfiles.com/glue/data/" + zip + ".zip), or as Parquet from Hugging Face's nyu-mll/glue"
 	return t.withWords()
 }

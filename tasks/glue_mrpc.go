@@ -33,6 +33,6 @@ func mrpcFiles(t *Task) *Task {
 	test := File{Name: "msr_paraphrase_test.txt", Read: t.Files[Train].Read}
 	t.Others = []map[Split]File{{Train: train, Validation: test, Test: test}}
 	t.Source = "https://dl.fbaipublicfiles.com/senteval/senteval_data/msr_paraphrase_train.txt and msr_paraphrase_test.txt, " +
-		"which are read as they are, or split as GLUE does, https://gluebenchmark.com/tasks"
+		"which are read as they are, or split as GLUE does, https://gluebenchmark.com/tasks, or as Parquet from Hugging Face's nyu-mll/glue"
 	return t
 }

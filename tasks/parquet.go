@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,7 @@ func parquetRows(r io.Reader, c Columns, yield func(Record, error) bool) (err er
 	if file.NumRows() == 0 {
 		return errors.New("the file has no rows")
 	}
+	names := classNames(file, c.Classes)
 	for _, group := range file.RowGroups() {
 		rows := group.Rows()
 		defer rows.Close()
@@ -63,7 +65,7 @@ func parquetRows(r io.Reader, c Columns, yield func(Record, error) bool) (err er
 			n, err := rows.ReadRows(batch)
 			for _, values := range batch[:n] {
 				row++
-				record, err := c.parquetRecord(row, leaves, values)
+				record, err := c.parquetRecord(row, leaves, values, names)
 				inside = false
 				more := yield(record, err)
 				if inside = true; !more {
@@ -130,17 +132,18 @@ func (c Columns) leaves(root *parquet.Column) (map[int]string, error) {
 	}
 	out := map[int]string{}
 	for _, name := range c.Names {
-		column := root.Column(name)
+		column := parquetColumn(root, name)
 		if column == nil && slices.Contains(c.Maybe, name) {
 			continue
 		}
 		if column == nil {
 			return nil, noColumn(name, header)
 		}
-		for name == c.List && !column.Leaf() && len(column.Columns()) == 1 {
+		list := name == c.List || name == c.Choices
+		for list && !column.Leaf() && len(column.Columns()) == 1 {
 			column = column.Columns()[0]
 		}
-		if !column.Leaf() || column.Repeated() && name != c.List {
+		if !column.Leaf() || column.Repeated() && !list {
 			return nil, fmt.Errorf("the column %q is nested, want plain values", name)
 		}
 		if kind := column.Type().Kind(); parquetText[kind] == nil {
@@ -149,6 +152,39 @@ func (c Columns) leaves(root *parquet.Column) (map[int]string, error) {
 		out[column.Index()] = name
 	}
 	return out, nil
+}
+
+// parquetColumn finds a column by its name; a dot leads into a structure.
+func parquetColumn(root *parquet.Column, name string) *parquet.Column {
+	if column := root.Column(name); column != nil {
+		return column
+	}
+	outer, inner, ok := strings.Cut(name, ".")
+	if column := root.Column(outer); ok && column != nil {
+		return column.Column(inner)
+	}
+	return nil
+}
+
+// classNames returns, by column, the names that integers stand for where the
+// file says so (Hugging Face's ClassLabel) and the names are the given ones in
+// any order.
+func classNames(file *parquet.File, classes []string) map[string][]string {
+	text, _ := file.Lookup("huggingface")
+	var said struct {
+		Info struct {
+			Features map[string]struct{ Names []string }
+		}
+	}
+	// Features of other types have other forms, which do not matter.
+	json.Unmarshal([]byte(text), &said)
+	out := map[string][]string{}
+	for column, feature := range said.Info.Features {
+		if slices.Equal(slices.Sorted(slices.Values(feature.Names)), slices.Sorted(slices.Values(classes))) {
+			out[column] = feature.Names
+		}
+	}
+	return out
 }
 
 // parquetText writes a value of each kind that can be text.
@@ -161,8 +197,9 @@ var parquetText = map[parquet.Kind]func(v parquet.Value) string{
 	parquet.ByteArray: func(v parquet.Value) string { return string(v.ByteArray()) },
 }
 
-// parquetRecord takes the wanted values of a row.
-func (c Columns) parquetRecord(row int, leaves map[int]string, values parquet.Row) (Record, error) {
+// parquetRecord takes the wanted values of a row; names are those of classes,
+// by column.
+func (c Columns) parquetRecord(row int, leaves map[int]string, values parquet.Row, names map[string][]string) (Record, error) {
 	r := Record{Row: row, Fields: make(map[string]string, len(leaves))}
 	fail := func(format string, args ...any) (Record, error) {
 		return Record{}, fmt.Errorf("row %d: %w", row, fmt.Errorf(format, args...))
@@ -171,6 +208,8 @@ func (c Columns) parquetRecord(row int, leaves map[int]string, values parquet.Ro
 		name, wanted := leaves[v.Column()]
 		switch {
 		case !wanted:
+			continue
+		case v.IsNull() && slices.Contains(c.Maybe, name):
 			continue
 		case v.IsNull():
 			return fail("the %s is null", name)
@@ -181,9 +220,15 @@ func (c Columns) parquetRecord(row int, leaves map[int]string, values parquet.Ro
 		if err := checkText(text); err != nil {
 			return fail("the %s: %w", name, err)
 		}
+		if class, err := strconv.Atoi(text); err == nil && class >= 0 && class < len(names[name]) {
+			text = names[name][class]
+		}
 		r.Fields[name] = text
-		if name == c.List {
+		switch name {
+		case c.List:
 			r.Answers = append(r.Answers, text)
+		case c.Choices:
+			r.Choices = append(r.Choices, text)
 		}
 	}
 	return r, nil

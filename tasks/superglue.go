@@ -100,7 +100,7 @@ func superGLUETask(folder string, t Task, read func(labelled bool) Reader) *Task
 // superGLUESource says where a task's folder can be had.
 func superGLUESource(folder string) string {
 	return "the SuperGLUE benchmark, https://super.gluebenchmark.com/tasks " +
-		"(https://dl.fbaipublicfiles.com/glue/superglue/data/v2/" + folder + ".zip)"
+		"(https://dl.fbaipublicfiles.com/glue/superglue/data/v2/" + folder + ".zip), or as Parquet from Hugging Face's aps/super_glue"
 }
 
 // withWords completes a task with what nearly all have: the names of the

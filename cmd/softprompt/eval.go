@@ -39,7 +39,9 @@ task, as it is. A text prompt is the baseline without anything tuned.
     softprompt eval runs/sst2 --calibrate --save
     softprompt eval --model tiny --task sst2 --text-prompt "Is the review good or bad?" --shots 4
     softprompt eval runs/sst2 --split train --decode rank --json
-    softprompt eval prompt.safetensors --model ./my-t5 --data ./glue`
+    softprompt eval prompt.safetensors --model ./my-t5 --data ./glue
+    softprompt eval runs/squad --task mrqa-bioasq --data ./mrqa
+    softprompt eval runs/qqp --task mrpc --verbalizer "not_equivalent=not_duplicate;equivalent=duplicate"`
 }
 
 // scored is the JSON form of an evaluation.
@@ -62,8 +64,8 @@ func (c *evalCmd) Run(ctx context.Context, ui *tui) error {
 		return err
 	}
 	defer p.Close()
-	if from.Data == "" && c.Task == "" {
-		from.Data, _ = tune.DataOf(c.Dir) // a prompt need not lie in a run folder
+	if from.Data == "" && c.Dir != "" {
+		from.Data = c.runData()
 	}
 	out := scored{Prompt: c.Dir, Model: p.Frozen.Model.Name, Split: tasks.Split(c.Split)}
 	if c.Dir == "" {
@@ -163,6 +165,21 @@ func saveCalibration(path string, p *prompt.Prompt, calibration []float64) error
 	}
 	p.Meta.Calibration = calibration
 	return prompt.Save(path, p)
+}
+
+// runData is the data folder of the run that the prompt lies in, if it lies in
+// one. Another task's files may be in it where it was named for all tasks; the
+// folder of a task from a file has that task's alone.
+func (c *evalCmd) runData() string {
+	if c.Task == "" {
+		data, _ := tune.DataOf(c.Dir)
+		return data
+	}
+	s, err := tune.ReadSettings(c.Dir)
+	if err != nil || tasks.IsFile(s.Task) || tasks.IsFile(c.Task) {
+		return ""
+	}
+	return s.Data
 }
 
 // showScores prints scores and confusion matrices.

@@ -79,7 +79,7 @@ func NewPredictor(ctx context.Context, rt *ort.Runtime, path string, opts Predic
 		return nil, fmt.Errorf("prompt %s: %w", path, err)
 	}
 	maxInput, maxTarget := p.Meta.MaxInput, p.Meta.MaxTarget
-	if maxInput == 0 || opts.Task != "" {
+	if maxInput == 0 || task.Name != p.Meta.Task {
 		maxInput, maxTarget = task.MaxInput, task.MaxTarget
 	}
 	if opts.MaxInput > 0 {
