@@ -62,7 +62,7 @@ func (o *own) distinct() ([]string, error) {
 		return nil, err
 	}
 	values := map[string]bool{}
-	var first error // of a row; if none can be read, it says why
+	var first error // of a row; if that leaves no classes, it says why
 	for row, err := range rows {
 		first = cmp.Or(first, err)
 		if value := row.Fields[d.Label]; strings.TrimSpace(value) != "" {
@@ -74,7 +74,7 @@ func (o *own) distinct() ([]string, error) {
 		}
 	}
 	switch {
-	case len(values) == 0 && first != nil:
+	case len(values) < 2 && first != nil:
 		return nil, hint.Wrap(fmt.Errorf("reading the classes in %s: %w", name, first), "%s", cmp.Or(hint.Of(first), "the task's YAML names the column with label:"))
 	case len(values) < 2:
 		return nil, hint.Wrap(fmt.Errorf("reading the classes in %s: the column %q has %d different values, want at least 2", name, d.Label, len(values)),
