@@ -31,6 +31,7 @@ type cli struct {
 	Predict  predictCmd  `cmd:"" help:"Label texts with a prompt."`
 	Generate generateCmd `cmd:"" help:"Write text with a prompt."`
 	Ensemble ensembleCmd `cmd:"" help:"Have several prompts vote, in one pass."`
+	Study    studyCmd    `cmd:"" help:"Repeat an experiment: many runs from one file, and their table."`
 	Inspect  inspectCmd  `cmd:"" help:"Show what a prompt is: where it came from, its norms, the words it lies near."`
 	Export   exportCmd   `cmd:"" help:"Write a model's ONNX graphs; of a run, with its prompt built in."`
 	Grad     gradCmd     `cmd:"" help:"Derive the gradient graph of any ONNX model."`

@@ -37,26 +37,43 @@ func NewStepperAll(ctx context.Context, rt *ort.Runtime, settings []Settings, op
 // NewStepperOf is [NewStepper] for rows of random tokens, input and targets of
 // them a row, that stand for the data of a task. The model needs no tokenizer.
 func NewStepperOf(ctx context.Context, rt *ort.Runtime, s Settings, input, targets int, opts Options) (*Stepper, error) {
-	s.MaxInput, s.MaxTarget = max(input, 2), max(targets, 2)
+	return NewStepperOfAll(ctx, rt, []Settings{s}, input, targets, opts)
+}
+
+// NewStepperOfAll is [NewStepperOf] for runs that share their passes, each with
+// rows of its own.
+func NewStepperOfAll(ctx context.Context, rt *ort.Runtime, settings []Settings, input, targets int, opts Options) (*Stepper, error) {
 	if input < 1 || targets < 1 {
 		return nil, fmt.Errorf("making rows up: %d input and %d target tokens, want at least 1", input, targets)
 	}
-	if s.Loss == "labels" {
-		return nil, fmt.Errorf("making rows up: they have no labels to choose among, which --loss labels wants")
+	var all []*setup
+	for _, s := range settings {
+		s.MaxInput, s.MaxTarget = max(input, 2), max(targets, 2)
+		if s.Loss == "labels" {
+			return nil, fmt.Errorf("making rows up: they have no labels to choose among, which --loss labels wants")
+		}
+		if err := s.Check(); err != nil {
+			return nil, err
+		}
+		all = append(all, &setup{settings: s})
 	}
-	if err := s.Check(); err != nil {
-		return nil, err
-	}
-	h, err := newShared(ctx, rt, s, opts, true)
+	common, err := together(settings)
 	if err != nil {
 		return nil, err
 	}
-	u := &setup{shared: h, settings: s}
-	if err := u.makeUp(input, targets); err != nil {
-		h.Close()
+	common.MaxInput, common.MaxTarget = max(input, 2), max(targets, 2)
+	h, err := newShared(ctx, rt, common, opts, true)
+	if err != nil {
 		return nil, err
 	}
-	return newStepper([]*setup{u}, opts)
+	for _, u := range all {
+		u.shared = h
+		if err := u.makeUp(input, targets); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
+	return newStepper(all, opts)
 }
 
 // makeUp draws the rows of one batch and the prompt from the vocabulary.

@@ -11,6 +11,7 @@ import (
 	"softprompt/models"
 	"softprompt/onnx"
 	"softprompt/onnx/ort/orttest"
+	"softprompt/prompt"
 	"softprompt/tasks"
 )
 
@@ -216,4 +217,31 @@ func TestStepperRefuses(t *testing.T) {
 	if _, err := NewStepper(t.Context(), rt, s, opened); err == nil || !strings.Contains(err.Error(), "--held-out") {
 		t.Errorf("too few rows: %v", err)
 	}
+}
+
+// TestStepperOfAll: several prompts of made-up rows share their steps, each with
+// its own batch; what cannot share them is refused.
+func TestStepperOfAll(t *testing.T) {
+	ctx, rt := t.Context(), orttest.Runtime(t)
+	one := madeUp()
+	two := one
+	two.Seed++
+	two.Batch = one.Batch + 1
+	steps, err := NewStepperOfAll(ctx, rt, []Settings{one, two}, 7, 2, opened)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer steps.Close()
+	before := [][]float32{steps.g.bank.Prompt(0)[0].Data, steps.g.bank.Prompt(1)[0].Data}
+	if err := steps.Step(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for k, was := range before {
+		if now := steps.g.bank.Prompt(k)[0].Data; slices.Equal(was, now) {
+			t.Errorf("prompt %d did not move", k)
+		}
+	}
+	two.Method = prompt.MethodIA3
+	_, err = NewStepperOfAll(ctx, rt, []Settings{one, two}, 7, 2, opened)
+	wantError(t, err, "runs 1 and 2 cannot share a pass")
 }

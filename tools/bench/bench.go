@@ -31,6 +31,7 @@ var sections = []struct {
 	{"start", (*bench).measureStarts},
 	{"text", (*bench).measureTexts},
 	{"eval", (*bench).measureEvals},
+	{"many", (*bench).measureMany},
 }
 
 func sectionNames() []string {

@@ -66,6 +66,9 @@ func (r *report) verdicts() []verdict {
 	if r.Eval != nil {
 		all = append(all, r.Eval.verdicts()...)
 	}
+	if r.Many != nil {
+		all = append(all, r.Many.verdict())
+	}
 	return all
 }
 

@@ -1,7 +1,7 @@
 // Command bench measures prompt tuning and evaluation against PEFT and
 // transformers on PyTorch, for T5 v1.1 with random weights: time and memory of
 // a step, the share of the machine's matrix peak that it reaches, the start of
-// a process, real text, ranking and decoding. At the end it prints a table of
+// a process, real text, ranking and decoding, and several prompts in one pass. At the end it prints a table of
 // goals with the measured quotients.
 //
 //	go run ./tools/bench                                   small and base, all peers, all sections
@@ -14,7 +14,8 @@
 // their float32 losses must agree, else nothing is reported. Dropout is 0 for
 // both unless -dropout says otherwise, since masks cannot be compared.
 //
-// The sections of a run are steps.go, start.go, train_text.go and eval.go. The
+// The sections of a run are steps.go, start.go, train_text.go,
+// eval.go and many.go. The
 // peers are bench_peft.py and bench_transformers.py in tools/reference and, as
 // their counterparts, this program in the roles step and evaluate (step.go,
 // evaluate.go). The peak comes from ONNX Runtime's and PyTorch's own products

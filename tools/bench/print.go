@@ -103,6 +103,10 @@ func (r *report) print(w io.Writer, asMarkdown bool) {
 		fmt.Fprintf(w, "\nbatch %d, prompt %d. Scores at most %.1g apart, %.0f %% of the choices and %.0f %% of the texts are the same, %.1f tokens each.\n\n",
 			e.Batch, s.Shape.Prompt, e.Difference, 100*e.SameChoice, 100*e.SameText, e.Length)
 	}
+	if r.Many != nil {
+		show(r.Many.table())
+		fmt.Fprintf(w, "\nthe same number of rows a step, one after the other in %d rounds.\n\n", len(r.Many.Alone))
+	}
 	if len(r.Goals) > 0 {
 		show(goalTable(r.Goals))
 	}

@@ -21,6 +21,7 @@ type report struct {
 	Starts   []startReport     `json:"starts,omitempty"`
 	Texts    []*textReport     `json:"texts,omitempty"`
 	Eval     *evalReport       `json:"eval,omitempty"`
+	Many     *manyReport       `json:"many,omitempty"`
 	Goals    []verdict         `json:"goals,omitempty"`
 }
 
