@@ -24,11 +24,11 @@ type Checked struct {
 func (t *Task) Check(ctx context.Context, data string) ([]*Checked, error) {
 	var all []*Checked
 	trained := map[string]bool{}
-	for _, split := range []Split{Train, Validation, Test} {
+	for _, split := range splitOrder {
 		_, has := t.Files[split]
 		var c *Checked
 		switch {
-		case has && (split != Test || t.own != nil):
+		case has && (t.own != nil || t.Rows[split] > 0):
 			var err error
 			if c, err = t.checkFile(ctx, split, data); err != nil {
 				return nil, err
@@ -37,6 +37,7 @@ func (t *Task) Check(ctx context.Context, data string) ([]*Checked, error) {
 			c = &Checked{Split: split}
 			whole := all[0]
 			whole.Examples, c.Examples = HoldOut(whole.Examples, partOf(t.Part, len(whole.Examples)), partSeed)
+			whole.count(t)
 			c.count(t)
 		default:
 			continue
@@ -79,19 +80,23 @@ func (t *Task) checkFile(ctx context.Context, split Split, data string) (*Checke
 
 // count fills what is counted over the rows that read well.
 func (c *Checked) count(t *Task) {
-	c.Rows, c.Labels = len(c.Examples), map[string]int{}
+	c.Rows, c.Labels, c.Repeated, c.Clashing = len(c.Examples), map[string]int{}, 0, 0
 	seen := map[string]Example{}
 	for _, ex := range c.Examples {
 		if ex.Label >= 0 {
 			c.Labels[t.Labels[ex.Label]]++
 		}
-		first, again := seen[ex.Input]
+		key, answers := ex.Input, strings.Join(ex.Answers, "\x00")
+		if t.Class != nil { // the answer is a part of the question
+			key += "\x00" + answers
+		}
+		first, again := seen[key]
 		if !again {
-			seen[ex.Input] = ex
+			seen[key] = ex
 			continue
 		}
 		c.Repeated++
-		if first.Label != ex.Label || strings.Join(first.Answers, "\x00") != strings.Join(ex.Answers, "\x00") {
+		if first.Label != ex.Label || strings.Join(first.Answers, "\x00") != answers {
 			c.Clashing++
 		}
 	}

@@ -22,12 +22,8 @@ func (o *own) fill() error {
 		d.HeldOut = cmp.Or(d.HeldOut, ownHeldOut)
 	}
 	if d.Fields == nil {
-		if err := d.Template.parse(func(string) {}, func(name string) error {
-			if !slices.Contains(d.Fields, name) {
-				d.Fields = append(d.Fields, name)
-			}
-			return nil
-		}); err != nil {
+		var err error
+		if d.Fields, err = d.Template.Fields(); err != nil {
 			return err
 		}
 	}
@@ -66,7 +62,7 @@ func (o *own) distinct() ([]string, error) {
 		return nil, err
 	}
 	values := map[string]bool{}
-	var first error // of a row; if none can be read, it says why
+	var first error // of a row; if that leaves no classes, it says why
 	for row, err := range rows {
 		first = cmp.Or(first, err)
 		if value := row.Fields[d.Label]; strings.TrimSpace(value) != "" {
@@ -78,10 +74,11 @@ func (o *own) distinct() ([]string, error) {
 		}
 	}
 	switch {
-	case len(values) == 0 && first != nil:
+	case len(values) < 2 && first != nil:
 		return nil, hint.Wrap(fmt.Errorf("reading the classes in %s: %w", name, first), "%s", cmp.Or(hint.Of(first), "the task's YAML names the column with label:"))
 	case len(values) < 2:
-		return nil, fmt.Errorf("reading the classes in %s: the column %q has %d different values, want at least 2", name, d.Label, len(values))
+		return nil, hint.Wrap(fmt.Errorf("reading the classes in %s: the column %q has %d different values, want at least 2", name, d.Label, len(values)),
+			"where another column holds the class, name it with label: in the task's YAML")
 	}
 	return slices.Sorted(maps.Keys(values)), nil
 }

@@ -64,6 +64,18 @@ func (t Template) Validate(fields []string) error {
 	return nil
 }
 
+// Fields lists the fields that the template names, each once, in its order.
+func (t Template) Fields() ([]string, error) {
+	var fields []string
+	err := t.parse(func(string) {}, func(name string) error {
+		if !slices.Contains(fields, name) {
+			fields = append(fields, name)
+		}
+		return nil
+	})
+	return fields, err
+}
+
 // parse walks over the template and hands out its pieces in order.
 func (t Template) parse(literal func(string), field func(string) error) error {
 	rest := string(t)

@@ -112,7 +112,7 @@ func TestFacts(t *testing.T) {
 func TestShowResult(t *testing.T) {
 	var out bytes.Buffer
 	newTUI(nil, &out, io.Discard).showResult(&tune.Result{
-		Settings: tune.Settings{Task: "sst2"}, Steps: 1000, BestStep: 700, HeldOut: 91.25, Tuned: 25_600, Frozen: 11_278_080,
+		Settings: tune.Settings{Template: "sentence: {sentence}", Verbalizer: "negative=bad;positive=good", Task: "sst2"}, Steps: 1000, BestStep: 700, HeldOut: 91.25, Tuned: 25_600, Frozen: 11_278_080,
 		Seconds: 83.4, Prompt: "my runs/a/prompt.safetensors",
 		Validation: tune.Comparison{Split: tasks.Validation, Examples: 1872, Metric: "accuracy", Majority: 50.9, NoPrompt: 51.4, Initial: 60, Tuned: 90.14},
 	}, "my runs/a")
@@ -138,6 +138,20 @@ next
 	}
 }
 
+// TestUse: what to call next depends on the task.
+func TestUse(t *testing.T) {
+	for _, c := range []struct{ template, words, want string }{
+		{"{text}", "a=a;b=b", `predict run "a text of your own"`},
+		{"{text}", "", `generate run "a text of your own"`},
+		{"p: {premise} h: {hypothesis} again {premise}", "a=a;b=b", `predict run '{"premise": "…", "hypothesis": "…"}'`},
+		{"question: {question} context: {context}", "", `generate run '{"question": "…", "context": "…"}'`},
+	} {
+		if got := use(tune.Settings{Template: c.template, Verbalizer: c.words}, "run"); got != c.want {
+			t.Errorf("%q, %q: %s, want %s", c.template, c.words, got, c.want)
+		}
+	}
+}
+
 // TestAdvise: a prompt that is no better than none comes with what to try.
 func TestAdvise(t *testing.T) {
 	run := func(loss string, majority, none, tuned float64) string {
@@ -156,6 +170,9 @@ func TestAdvise(t *testing.T) {
 		if !strings.Contains(got, "--loss labels") || !strings.Contains(got, "negative=bad;positive=good") || !strings.Contains(got, "tiny") {
 			t.Errorf("majority %v, none %v: %q", c.majority, c.none, got)
 		}
+	}
+	if got := advise(&tune.Result{Settings: tune.Settings{Model: "tiny"}}); strings.Contains(got, "--verbalizer") || !strings.Contains(got, "--steps") {
+		t.Errorf("a task without label words: %q", got)
 	}
 	if got := run("labels", 50, 60, 55); strings.Contains(got, "--loss labels") || !strings.Contains(got, "--steps") {
 		t.Errorf("trained on labels already: %q", got)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -13,8 +14,9 @@ import (
 
 // tasksCmd shows tasks.
 type tasksCmd struct {
-	List tasksListCmd `cmd:"" default:"1" help:"List the tasks."`
-	Show tasksShowCmd `cmd:"" help:"Show a task's rows as a model will see them, their lengths and labels."`
+	List  tasksListCmd  `cmd:"" default:"1" help:"List the tasks."`
+	Show  tasksShowCmd  `cmd:"" help:"Show a task's rows as a model will see them, their lengths and labels."`
+	Check tasksCheckCmd `cmd:"" help:"Read every row of a task, and say which are bad."`
 }
 
 type tasksListCmd struct{}
@@ -89,7 +91,7 @@ func whereData(t *tasks.Task) string {
 }
 
 type tasksShowCmd struct {
-	Name  string `arg:"" help:"The task."`
+	Name  string `arg:"" help:"The task, or a file that defines one."`
 	Data  string `placeholder:"DIR" help:"Folder with the task's files; without it, the part that travels with softprompt."`
 	Split string `default:"train" placeholder:"S" help:"train, validation, test, or another that the task has. (${default})"`
 	Rows  int    `default:"3" placeholder:"N" help:"Rows to show. (${default})"`
@@ -102,6 +104,7 @@ func (tasksShowCmd) Help() string {
     softprompt tasks show sst2
     softprompt tasks show sst2 --split validation --data ./glue --model ./my-t5
     softprompt tasks show imdb --data ./data
+    softprompt tasks show my-task.yaml
     softprompt tasks show mnli --split validation_mismatched --data ./glue`
 }
 
@@ -124,6 +127,7 @@ type shown struct {
 // tokenCounts says how long inputs are, the end-of-sequence included.
 type tokenCounts struct {
 	Model string  `json:"model"`
+	Rows  int     `json:"rows"` // that were counted
 	Mean  float64 `json:"mean"`
 	P95   int     `json:"p95"`
 	Max   int     `json:"max"`
@@ -131,9 +135,21 @@ type tokenCounts struct {
 	Cut   int     `json:"cut"`   // inputs above it
 }
 
+// String is the counts for people.
+func (n tokenCounts) String() string {
+	if n.Rows == 0 {
+		return "no rows"
+	}
+	return fmt.Sprintf("%.1f on average, 95 %% within %d, %d at most; of %s %s would be cut at %d",
+		n.Mean, n.P95, n.Max, plural(n.Rows, "row"), count(int64(n.Cut)), n.Limit)
+}
+
+// countedRows at most are tokenized to learn about lengths.
+const countedRows = 2000
+
 // Run shows.
 func (c *tasksShowCmd) Run(ctx context.Context, ui *tui) error {
-	t, err := tasks.Lookup(c.Name)
+	t, err := tasks.Open(c.Name, c.Data)
 	if err != nil {
 		return err
 	}
@@ -173,22 +189,24 @@ func (c *tasksShowCmd) Run(ctx context.Context, ui *tui) error {
 	return nil
 }
 
-// countTokens measures the inputs of examples.
+// countTokens measures the inputs of examples, of many every so manieth.
 func countTokens(m *export.Model, examples []tasks.Example, limit int) (tokenCounts, error) {
 	n := tokenCounts{Model: m.Name, Limit: limit}
 	tok, err := m.Tokenizer()
 	if err != nil || len(examples) == 0 {
 		return n, err
 	}
+	n.Rows = min(len(examples), countedRows)
 	var lengths []int
-	for _, e := range examples {
+	for i := range n.Rows {
+		e := examples[i*len(examples)/n.Rows]
 		ids, err := tok.Encode(e.Input)
 		if err != nil {
 			return n, fmt.Errorf("encoding row %s: %w", e.ID, err)
 		}
 		length := len(ids) + 1
 		lengths = append(lengths, length)
-		n.Mean += float64(length) / float64(len(examples))
+		n.Mean += float64(length) / float64(n.Rows)
 		if length > limit {
 			n.Cut++
 		}
@@ -200,17 +218,18 @@ func countTokens(m *export.Model, examples []tasks.Example, limit int) (tokenCou
 
 // showTask prints the tables.
 func (ui *tui) showTask(t *tasks.Task, s shown) {
-	ui.table(
-		cells("task", t.Description),
+	rows := []string{
+		cells("task", title(t)),
 		cells("template", s.Template),
 		cells("answers", answers(t, s)),
 		cells("score", t.ScoreName()),
 		cells(string(s.Split), rowsOf(t, s)),
-		cells("tokens ("+s.Tokens.Model+")", fmt.Sprintf("%.1f on average, 95 %% within %d, %d at most; %d rows are over %d and would be cut",
-			s.Tokens.Mean, s.Tokens.P95, s.Tokens.Max, s.Tokens.Cut, s.Tokens.Limit)),
-		cells("data", whereData(t)),
-		cells("source", t.Source),
-	)
+		cells("tokens ("+s.Tokens.Model+")", s.Tokens),
+	}
+	if t.Home() == "" {
+		rows = append(rows, cells("data", whereData(t)), cells("source", t.Source))
+	}
+	ui.table(rows...)
 	for _, e := range s.First {
 		ui.printf("\n%s\n  input    %s\n", e.ID, e.Input)
 		for _, line := range []struct{ name, text string }{
@@ -225,6 +244,9 @@ func (ui *tui) showTask(t *tasks.Task, s shown) {
 		}
 	}
 }
+
+// title is what a task asks or, where nobody said, its name.
+func title(t *tasks.Task) string { return cmp.Or(t.Description, t.Name) }
 
 // answers says what a task is answered with.
 func answers(t *tasks.Task, s shown) string {

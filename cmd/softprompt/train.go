@@ -14,6 +14,7 @@ import (
 	"softprompt/onnx/ort"
 	"softprompt/prompt"
 	"softprompt/prompt/tune"
+	"softprompt/tasks"
 )
 
 // trainCmd tunes a prompt.
@@ -174,7 +175,7 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return count(int64(n)) + " " + noun + "s"
 }
 
 // advise says what to try after a run whose prompt is of no use.
@@ -187,7 +188,10 @@ func advise(r *tune.Result) string {
 	if s.Loss != "labels" {
 		try = "--loss labels, which small models learn from far sooner, or " + try
 	}
-	return fmt.Sprintf("the prompt is no better than none: try label words that %s uses itself (--verbalizer, now %q), %s", s.Model, s.Verbalizer, try)
+	if s.Verbalizer != "" {
+		try = fmt.Sprintf("label words that %s uses itself (--verbalizer, now %q), %s", s.Model, s.Verbalizer, try)
+	}
+	return "the prompt is no better than none: try " + try
 }
 
 // showResult prints the table at the end of a run.
@@ -209,7 +213,20 @@ func (ui *tui) showResult(r *tune.Result, dir string) {
 		cells("prompt", r.Prompt),
 		cells("curve", filepath.Join(dir, tune.CurveFile)),
 	)
-	ui.printf("\nnext\n  softprompt eval %[1]s\n  softprompt predict %[1]s \"a text of your own\"\n  softprompt inspect %[1]s\n", shellWord(dir))
+	ui.printf("\nnext\n  softprompt eval %[1]s\n  softprompt %[2]s\n  softprompt inspect %[1]s\n", shellWord(dir), use(r.Settings, dir))
+}
+
+// use is the call that answers a text: by label words where there are any, of
+// an object where the input has several fields.
+func use(s tune.Settings, dir string) string {
+	command, text := "predict", `"a text of your own"`
+	if s.Verbalizer == "" {
+		command = "generate"
+	}
+	if fields, err := tasks.Template(s.Template).Fields(); err == nil && len(fields) > 1 {
+		text = `'{"` + strings.Join(fields, `": "…", "`) + `": "…"}'`
+	}
+	return command + " " + shellWord(dir) + " " + text
 }
 
 // chosenOn says what a run's best step was chosen on.
