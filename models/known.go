@@ -44,6 +44,10 @@ var (
 	}
 )
 
+// LMAdapted is the family of models that went on with language modelling, which
+// take prompts best (Lester et al. 2021, section 3.2).
+const LMAdapted = "LM-adapted T5"
+
 // families lists the families by what their names begin and end with.
 var families = []struct {
 	name           string
@@ -52,7 +56,7 @@ var families = []struct {
 	without        string // a size that was not published
 	config         Config // what the family's models share
 }{
-	{"LM-adapted T5", "google/t5-", "-lm-adapt", sizes11, "", v11(32128)},
+	{LMAdapted, "google/t5-", "-lm-adapt", sizes11, "", v11(32128)},
 	{"T5 v1.1", "google/t5-v1_1-", "", sizes11, "", v11(32128)},
 	{"Flan-T5", "google/flan-t5-", "", sizes11, "", v11(32128)},
 	{"T5", "google-t5/t5-", "", sizes10, "", Config{ModelType: "t5", VocabSize: 32128, Activation: "relu", TieWordEmbeddings: true, ScaleDecoderOutputs: true}},

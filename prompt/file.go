@@ -76,7 +76,8 @@ func load(c *models.Checkpoint) (*Prompt, error) {
 }
 
 // LoadFile reads a prompt in any form that softprompt knows: a run folder, a
-// .safetensors file of [Save], or a .npy matrix [P,d] as Google's prompt-tuning
+// .safetensors file of [Save], an adapter folder as [LoadAdapter] reads it, or a
+// .npy matrix [P,d] as Google's prompt-tuning
 // writes it (with or without the suffix: the content decides). A .npy matrix
 // says nothing about its model or task.
 func LoadFile(path string) (*Prompt, error) {
@@ -119,9 +120,8 @@ func loadFolder(dir string) (*Prompt, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("loading a prompt: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err == nil {
-		return nil, hint.Wrap(fmt.Errorf("loading a prompt from %s: a PEFT folder, which this version cannot read", dir),
-			"save the matrix from Python with numpy.save and name the .npy file")
+	if isAdapter(dir) {
+		return LoadAdapter(dir)
 	}
 	if below, _ := filepath.Glob(filepath.Join(dir, "*", FileName)); len(below) > 0 {
 		for i := range below {

@@ -215,7 +215,7 @@ func TestLoadFileForms(t *testing.T) {
 		t.Errorf("a matrix [%d,%d] of %d values, %v", length, width, len(rows), err)
 	}
 	for path, want := range map[string]string{
-		peft:                         "PEFT folder",
+		peft:                         "peft_type is",
 		empty:                        "no prompt.safetensors in this folder",
 		filepath.Join(dir, "absent"): "no such file",
 	} {

@@ -91,14 +91,14 @@ func TestLoadFileSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("peft/adapter_config.json", nil)
+	write("peft/adapter_config.json", []byte(`{"peft_type": "LORA"}`))
 	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ path, want, hint string }{
 		{filepath.Join(dir, "nowhere"), "no such file", "name a run folder, a .safetensors or a .npy file"},
 		{filepath.Join(dir, "empty"), "no " + FileName, "that has saved a prompt"},
-		{filepath.Join(dir, "peft"), "a PEFT folder", "numpy.save"},
+		{filepath.Join(dir, "peft"), `peft_type is "LORA"`, "read are PROMPT_TUNING"},
 		{write("note.npy", []byte("no array")), "note.npy", ""},
 		{write("vector.npy", vector), "an array of shape [3], want a matrix", ""},
 		{write("vector.bin", vector), "an array of shape [3], want a matrix", ""}, // by its first bytes

@@ -71,6 +71,8 @@ type MethodInfo struct {
 	// ByModel says that the tensors' shapes depend on more of the model than
 	// d_model: a prompt's file alone does not say what they have to be.
 	ByModel bool
+	// Keeps names the method that Fold makes a prompt of; "" is this one.
+	Keeps string
 	// Alone says that a pass has one prompt of the method, so that runs cannot
 	// share it.
 	Alone bool
@@ -103,7 +105,7 @@ var inputMethods = []MethodInfo{
 	},
 	{
 		Name: MethodPTuning, Help: "vectors that an MLP makes while they are tuned (Liu et al. 2021)",
-		Uses: []string{"length", "hidden"}, New: PTuning,
+		Uses: []string{"length", "hidden"}, Keeps: MethodPromptTuning, New: PTuning,
 		// PEFT's examples of p-tuning: AdamW of PyTorch, 20 vectors.
 		Defaults: map[string]any{
 			"length": 20, "optimizer": "adamw", "learning_rate": 1e-3, "schedule": "linear", "weight_decay": 0.01,

@@ -33,7 +33,7 @@ var layerMethods = []MethodInfo{
 	},
 	{
 		Name: MethodPrefixMLP, Help: "the same, made by an MLP while they are tuned (Li and Liang 2021)",
-		Uses: []string{"length", "hidden"}, ByModel: true, New: PrefixMLP,
+		Uses: []string{"length", "hidden"}, ByModel: true, Keeps: MethodPrefix, New: PrefixMLP,
 		Defaults: map[string]any{
 			"length": 20, "optimizer": "adamw", "learning_rate": 1e-3, "schedule": "linear", "weight_decay": 0.01,
 			"loss": "mean", "z_loss": 0,

@@ -22,8 +22,7 @@ func (ensembleCmd) Help() string {
 and the prompts vote; of equal votes the answer of the prompt named first counts. The
 prompts are of one model and one method, such as the seeds of one run.
 
-    softprompt train --model tiny --task sst2 --seeds 5 --out runs/five
-    softprompt ensemble runs/five
+    softprompt ensemble runs/five        # a folder of several runs, as train --seeds 5 makes
     softprompt ensemble runs/a runs/b runs/c --task mrpc --data ./glue --json`
 }
 

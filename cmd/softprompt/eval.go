@@ -13,7 +13,7 @@ import (
 
 // evalCmd scores a prompt.
 type evalCmd struct {
-	Dir string `arg:"" optional:"" help:"A run folder, or a prompt's .safetensors or .npy file; none with --text-prompt or --shots."`
+	Dir string `arg:"" optional:"" help:"A run folder, an adapter folder of PEFT or DePT, or a prompt's .safetensors or .npy file; none with --text-prompt or --shots."`
 	useFlags
 	Split  string `default:"validation" placeholder:"S" help:"train, validation, test, or another that the task has. (${default})"`
 	Data   string `placeholder:"DIR" help:"Folder with the task's files; without it that of the run, or the part that travels with softprompt."`

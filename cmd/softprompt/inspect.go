@@ -16,7 +16,7 @@ import (
 
 // inspectCmd shows what a prompt is.
 type inspectCmd struct {
-	Dir   string `arg:"" help:"A run folder, or a prompt's .safetensors or .npy file."`
+	Dir   string `arg:"" help:"A run folder, an adapter folder of PEFT or DePT, or a prompt's .safetensors or .npy file."`
 	Model string `placeholder:"M" help:"A model in place of the one that the prompt names."`
 	Top   int    `default:"5" placeholder:"N" help:"Words to show for each vector. (${default})"`
 }

@@ -48,7 +48,7 @@ func TestScript(t *testing.T) {
 	exported := absolute(t, "../../export/testdata/exported")
 	h := newHub(t, home.tiny, exported)
 	vars := append(home.env, "DATA="+data, "SMALL="+small, "TINY="+home.tiny, "OLD_RUNTIME="+oldRuntime(t),
-		"EXPORTED="+exported, "HOSTILE="+absolute(t, "../../models/testdata/hostile"), "HF_ENDPOINT="+h.URL)
+		"EXPORTED="+exported, "HOSTILE="+absolute(t, "../../models/testdata/hostile"), "ADAPTERS="+absolute(t, "../../prompt/testdata/adapters"), "HF_ENDPOINT="+h.URL)
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error {

@@ -10,9 +10,10 @@ import (
 
 // modelsCmd shows models.
 type modelsCmd struct {
-	List modelsListCmd `cmd:"" default:"withargs" help:"List the models, and what of them is on this machine."`
-	Show modelsShowCmd `cmd:"" help:"Show a model's sizes and how its files are read."`
-	Pull modelsPullCmd `cmd:"" help:"Download models."`
+	List   modelsListCmd   `cmd:"" default:"withargs" help:"List the models, and what of them is on this machine."`
+	Show   modelsShowCmd   `cmd:"" help:"Show a model's sizes and how its files are read."`
+	Pull   modelsPullCmd   `cmd:"" help:"Download models."`
+	Params modelsParamsCmd `cmd:"" help:"Count what each method tunes: the paper's table 4 and figure 4."`
 }
 
 // model is the JSON form of a model.

@@ -17,7 +17,7 @@ type machineFlags struct {
 
 // promptFlags name a prompt and what it is used with.
 type promptFlags struct {
-	Dir string `arg:"" help:"A run folder, or a prompt's .safetensors or .npy file."`
+	Dir string `arg:"" help:"A run folder, an adapter folder of PEFT or DePT, or a prompt's .safetensors or .npy file."`
 	useFlags
 }
 

@@ -57,6 +57,9 @@ func TestMethods(t *testing.T) {
 			if res.Tuned == 0 || res.Steps != s.Steps {
 				t.Errorf("%d parameters, %d steps", res.Tuned, res.Steps)
 			}
+			if (info.Name == prompt.MethodModel) != (res.Frozen == 0) {
+				t.Errorf("%d parameters stay frozen", res.Frozen)
+			}
 			p, err := NewPredictor(ctx, rt, opts.Out, PredictOptions{Open: opened.Open})
 			if err != nil {
 				t.Fatal(err)

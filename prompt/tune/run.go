@@ -269,7 +269,7 @@ func runAll(ctx context.Context, all []*setup, states []*state, names []string, 
 		}
 		results = append(results, &Result{
 			Name: t.name, Settings: t.settings, Steps: t.Step, BestStep: t.Best.Step, HeldOut: t.Best.Score, Validation: *c,
-			Tuned: tuned(t.bestTensors), Frozen: t.model.Config.Parameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
+			Tuned: tuned(t.bestTensors), Frozen: t.frozenParameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
 		})
 	}
 	return results, nil
@@ -321,6 +321,22 @@ func tuned(tensors []prompt.Tensor) int64 {
 	var n int64
 	for _, t := range tensors {
 		n += int64(len(t.Data))
+	}
+	return n
+}
+
+// frozenParameters counts the model's parameters but for those that are tuned.
+func (u *setup) frozenParameters() int64 {
+	n := u.model.Config.Parameters()
+	for _, t := range u.frozen.Method.Trainables {
+		if t.Weight == "" {
+			continue
+		}
+		size := int64(1)
+		for _, d := range t.Shape {
+			size *= d.Size
+		}
+		n -= size
 	}
 	return n
 }
