@@ -1,11 +1,13 @@
 package tasks
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -204,4 +206,36 @@ func containsOne(text, parts string) bool {
 		}
 	}
 	return false
+}
+
+// FuzzQuestions feeds the readers anything: no panic, and what they take is
+// text that can be cast.
+func FuzzQuestions(f *testing.F) {
+	for _, pattern := range []string{"squad/*", "mrqa/*", "trec/*", "ag_news/*"} {
+		paths, err := filepath.Glob(filepath.Join("testdata", "casts", filepath.FromSlash(pattern)))
+		if err != nil || len(paths) == 0 {
+			f.Fatalf("%s: %d files, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
+	f.Add([]byte(`{"data": [{"paragraphs": [{"context": "", "qas": [{"question": "\ud800", "answers": [{"text": "\u0000"}]}]}]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, task := range []*Task{squad, mrqaDROP, trec, agNews} {
+			for r, err := range task.Files[Validation].Read(bytes.NewReader(data)) {
+				if err != nil {
+					continue
+				}
+				ex, err := task.example(Validation, 0, r)
+				if err == nil && (!utf8.ValidString(ex.Input) || strings.Contains(ex.Input, "\x00") || ex.Target == "") {
+					t.Errorf("%s takes %+v as %+v", task.Name, r, ex)
+				}
+			}
+		}
+	})
 }
