@@ -371,12 +371,13 @@ func (g *group) untuned(ctx context.Context) ([]*Evaluation, error) {
 
 // compare scores the reported split with the prompt that the run started from
 // and with the best, beside what the model does without one, and writes the
-// last line of the metrics.
+// best one's answers and the last line of the metrics.
 func (t *trainer) compare(ctx context.Context, before *Evaluation) (*Comparison, error) {
 	c := &Comparison{
 		Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority,
 		NoPrompt: before.Score, Chosen: t.settings.Choose == ChooseValidation,
 	}
+	var last *Evaluation
 	for _, p := range []struct {
 		tensors []prompt.Tensor
 		score   *float64
@@ -391,6 +392,10 @@ func (t *trainer) compare(ctx context.Context, before *Evaluation) (*Comparison,
 			return nil, err
 		}
 		*p.score, c.Warning = ev.Score, ev.Warning
+		last = ev
+	}
+	if err := writePredictions(t.path(PredictionsFile), t.task, t.validation, last.Predictions); err != nil {
+		return nil, err
 	}
 	if err := t.logs.metrics.add(finalLine{t.Best.Step, *c}); err != nil {
 		return nil, err
