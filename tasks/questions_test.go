@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,6 +33,43 @@ func TestSQuADCastLikeT5(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)
+	}
+}
+
+// Rows of SQuAD and MRQA are cast as a transcription of T5's code in Python
+// casts them (tools/reference/question_tasks.py).
+func TestReadingTasksLikeT5(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "golden", "questions.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		Input, Target string
+		Answers       []string
+	}
+	var want map[string][]row
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	for name, rows := range want {
+		split := Test
+		if name == "squad" {
+			split = Train
+		}
+		examples, err := lookup(t, name).Load(t.Context(), split, LoadOptions{Data: filepath.Join("testdata", "casts")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []row
+		for _, ex := range examples {
+			got = append(got, row{ex.Input, ex.Target, ex.Answers})
+		}
+		if diff := cmp.Diff(rows, got); diff != "" || len(rows) < 5 {
+			t.Errorf("%s, %d rows:\n%s", name, len(rows), diff)
+		}
+	}
+	if len(want) != 3 {
+		t.Errorf("%d tasks", len(want))
 	}
 }
 
