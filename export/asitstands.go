@@ -28,7 +28,7 @@ func (s Spec) checkGraphs(graph string) error {
 	case s.Dropout:
 		return refuse("they have no dropout", "train with --dropout 0, or "+recover)
 	case m == nil:
-	case m.LayerInput != nil, m.KeysValues != nil, m.Hidden != nil, m.Weight != nil:
+	case m.EncoderMask != nil, m.LayerInput != nil, m.KeysValues != nil, m.Hidden != nil, m.Weight != nil:
 		return refuse(fmt.Sprintf("method %s reaches inside the layers, which have no names there", m.Name), "use prompt tuning, or "+recover)
 	}
 	if graph != "train" {

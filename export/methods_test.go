@@ -24,6 +24,14 @@ var goldenMethods = map[string]prompt.Sizes{
 	prompt.MethodDePT: {Rank: 3, Rows: 20}, prompt.MethodADePT: {Rank: 3}, prompt.MethodPTuning: {Hidden: 7},
 	prompt.MethodPerLayer: {}, prompt.MethodPerLayerAdd: {}, prompt.MethodIA3: {},
 	prompt.MethodPrefix: {}, prompt.MethodPrefixMLP: {Hidden: 7}, prompt.MethodModel: {},
+	// Prompt tuning in other places and with other sight.
+	"placed-after-first":            {Placement: "after-first"},
+	"placed-suffix":                 {Placement: "suffix"},
+	"placed-suffix-after-eos-input": {Placement: "suffix-after-eos", Visibility: "input"},
+	"placed-suffix-causal":          {Placement: "suffix", Visibility: "causal"},
+	"placed-prefix-prompt":          {Visibility: "prompt"},
+	"placed-suffix-prompt-causal":   {Placement: "suffix", Visibility: "prompt-causal"},
+	"placed-prefix-self":            {Visibility: "self"},
 }
 
 // everyMethod calls f with each batch of each method.
@@ -33,16 +41,20 @@ func everyMethod(t *testing.T, f func(t *testing.T, g *golden, dropout bool)) {
 			t.Errorf("method %s has no golden numbers", name)
 		}
 	}
-	for method, sizes := range goldenMethods {
-		files, err := filepath.Glob(filepath.Join("testdata", "golden-methods", method, "*.safetensors"))
+	for folder, sizes := range goldenMethods {
+		files, err := filepath.Glob(filepath.Join("testdata", "golden-methods", folder, "*.safetensors"))
 		if err != nil || len(files) != 4 {
-			t.Fatalf("method %s: %d golden files, want 4 (%v)", method, len(files), err)
+			t.Fatalf("method %s: %d golden files, want 4 (%v)", folder, len(files), err)
+		}
+		method := folder
+		if sizes.Placement != "" || sizes.Visibility != "" {
+			method = prompt.MethodPromptTuning
 		}
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".safetensors")
 			at := strings.LastIndex(name, "-")
 			model, batch := name[:at], name[at+1:]
-			t.Run(method+"/"+name, func(t *testing.T) {
+			t.Run(folder+"/"+name, func(t *testing.T) {
 				g := openMethod(t, model, file)
 				var err error
 				if g.spec.Method, err = prompt.NewMethod(method, g.spec.Config, sizes); err != nil {

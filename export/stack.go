@@ -22,9 +22,12 @@ func (g *t5) encoder() (states, mask string) {
 	x = g.drop(hidden, x)
 
 	positions := g.positions(mask)
-	padding := g.Unsqueeze(g.maskBias(mask), 1, 2) // [B,1,1,E]
+	hide := g.Unsqueeze(g.maskBias(mask), 1, 2) // [B,1,1,E]
+	if g.Method.EncoderMask != nil {
+		hide = g.Method.EncoderMask(&g.site, hide) // [B,1,E,E]
+	}
 	bias := g.layerBias("encoder", func(table string) string {
-		return g.Add(g.positionBias(table, positions, positions, true), padding) // [B,h,E,E]
+		return g.Add(g.positionBias(table, positions, positions, true), hide) // [B,h,E,E]
 	})
 	for i := range g.Config.NumLayers {
 		layer := fmt.Sprintf("encoder.block.%d.layer", i)

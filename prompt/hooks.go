@@ -25,6 +25,10 @@ type Method struct {
 	// (1 for a token, 0 for padding, float) and returns what the encoder sees;
 	// it may be longer.
 	Embeddings func(s *Site, emb, mask string) (string, string)
+	// EncoderMask gets what hides padding in the encoder's self-attention, a
+	// bias [B,1,1,E] that is added to its scores, and returns one that may hide
+	// more from some queries, [B,1,E,E].
+	EncoderMask func(s *Site, bias string) string
 	// LayerInput gets the residual stream [B,L,d] before a layer.
 	LayerInput func(s *Site, h string) string
 	// KeysValues gets an attention's keys and values [B,h,L,d_kv] and the bias

@@ -24,6 +24,9 @@ type Meta struct {
 	DModel int            // d, their width
 	Sizes  map[string]int // what else a method needs to know, by name
 
+	Placement  string // of the vectors, one of [Placements]; "" is before the input
+	Visibility string // what they see, one of [Visibilities]; "" is all
+
 	Task       string
 	Definition string   // what defines the task, in YAML, where it is the user's own
 	Template   string   // the cast of a row to the model's input
@@ -69,6 +72,8 @@ func (m *Meta) fields() []field {
 	return []field{
 		{"length", &m.Length},
 		{"d_model", &m.DModel},
+		{"placement", &m.Placement},
+		{"visibility", &m.Visibility},
 		{"task", &m.Task},
 		{"task_definition", &m.Definition},
 		{"template", &m.Template},

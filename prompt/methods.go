@@ -11,13 +11,16 @@ import (
 )
 
 // Sizes are the numbers, beside the model's own, that decide the shapes of a
-// method's tensors. A 0 asks for the method's default; in [Method.Sizes] it
-// says that the method has no such size.
+// method's tensors, and how its graph is laid out. A 0 or "" asks for the
+// method's default; in [Method.Sizes] a 0 says that the method has no such size.
 type Sizes struct {
 	Length int // P, vectors before the input
 	Rank   int // r, of a product of two thin matrices
 	Hidden int // h, width of an MLP
 	Rows   int // L, longest input that there are rows for
+
+	Placement  string // one of [Placements], "" for a prefix
+	Visibility string // one of [Visibilities], "" for all
 }
 
 // sized is a size with its name in a prompt's file.
@@ -26,8 +29,8 @@ type sized struct {
 	value *int
 }
 
-// fields is the one list that reading and writing share. The length has a
-// place of its own in [Meta].
+// fields is the one list that reading and writing share. The length and what is
+// not a number have places of their own in [Meta].
 func (s *Sizes) fields() []sized {
 	return []sized{{"rank", &s.Rank}, {"hidden", &s.Hidden}, {"rows", &s.Rows}}
 }
@@ -49,7 +52,7 @@ func (s Sizes) Map() map[string]int {
 
 // sizes returns the sizes that a prompt's metadata states.
 func (m Meta) sizes() Sizes {
-	s := Sizes{Length: m.Length}
+	s := Sizes{Length: m.Length, Placement: m.Placement, Visibility: m.Visibility}
 	for _, f := range s.fields() {
 		*f.value = m.Sizes[f.name]
 	}
@@ -63,7 +66,8 @@ func (m Meta) config() models.Config { return models.Config{DModel: m.DModel} }
 type MethodInfo struct {
 	Name string
 	Help string // one line for people
-	// Uses names the settings that size the method: length, rank, hidden.
+	// Uses names the settings that the method has: length, rank, hidden,
+	// placement, visibility.
 	Uses []string
 	// Defaults has the settings, by key, whose default is not that of prompt
 	// tuning.
@@ -88,12 +92,7 @@ var methods = slices.Concat(inputMethods, layerMethods, []MethodInfo{modelTuning
 var inputMethods = []MethodInfo{
 	{
 		Name: MethodPromptTuning, Help: "vectors before the input (Lester et al. 2021)",
-		Uses: []string{"length"},
-		New: func(c models.Config, s Sizes) (*Method, error) {
-			m := PromptTuning(c.DModel)
-			m.Sizes = Sizes{Length: s.Length}
-			return m, nil
-		},
+		Uses: []string{"length", "placement", "visibility"}, New: newPromptTuning,
 	},
 	{
 		Name: MethodDePT, Help: "fewer vectors, and a low-rank offset for each position of the input (Shi and Lipani 2024)",

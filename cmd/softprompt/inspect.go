@@ -172,6 +172,8 @@ func facts(m prompt.Meta) []fact {
 	for _, name := range slices.Sorted(maps.Keys(m.Sizes)) {
 		add(name, "%d", m.Sizes[name])
 	}
+	text("placement", m.Placement)
+	text("visibility", m.Visibility)
 	model := m.BaseModel
 	if m.Revision != "" {
 		model += "@" + m.Revision

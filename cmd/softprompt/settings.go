@@ -27,11 +27,13 @@ type settingFlags struct {
 	MaxInput   *int    `group:"Model and task" placeholder:"N" help:"Tokens of an input, end-of-sequence included."`
 	MaxTarget  *int    `group:"Model and task" placeholder:"N" help:"Tokens of a target, end-of-sequence included."`
 
-	Method *string `group:"Prompt" placeholder:"NAME" help:"How the prompt acts on the model: METHODS."`
-	Length *int    `group:"Prompt" placeholder:"P" help:"Vectors of the prompt."`
-	Rank   *int    `group:"Prompt" placeholder:"R" help:"Of a method with a low-rank part; 0 is the method's default."`
-	Hidden *int    `group:"Prompt" placeholder:"H" help:"Width of a method's MLP; 0 is the method's default."`
-	Init   *string `group:"Prompt" help:"Where it starts: INITS (class-labels where the task has labels, else vocab)"`
+	Method     *string `group:"Prompt" placeholder:"NAME" help:"How the prompt acts on the model: METHODS."`
+	Length     *int    `group:"Prompt" placeholder:"P" help:"Vectors of the prompt."`
+	Rank       *int    `group:"Prompt" placeholder:"R" help:"Of a method with a low-rank part; 0 is the method's default."`
+	Hidden     *int    `group:"Prompt" placeholder:"H" help:"Width of a method's MLP; 0 is the method's default."`
+	Placement  *string `group:"Prompt" placeholder:"WHERE" help:"Where the vectors stand: PLACEMENTS."`
+	Visibility *string `group:"Prompt" placeholder:"WHAT" help:"What they see in the encoder: VISIBILITIES."`
+	Init       *string `group:"Prompt" help:"Where it starts: INITS (class-labels where the task has labels, else vocab)"`
 
 	Steps          *int     `group:"Training" placeholder:"N" help:"Updates to make."`
 	Batch          *int     `group:"Training" placeholder:"N" help:"Rows of an update."`
@@ -187,7 +189,8 @@ func showDefaults(k *kong.Kong) error {
 			continue
 		}
 		for _, flag := range command.Flags {
-			flag.Help = strings.NewReplacer("INITS", strings.Join(inits, ", "), "METHODS", strings.Join(methods, "; ")).Replace(flag.Help)
+			flag.Help = strings.NewReplacer("INITS", strings.Join(inits, ", "), "METHODS", strings.Join(methods, "; "),
+				"PLACEMENTS", strings.Join(prompt.Placements(), ", "), "VISIBILITIES", strings.Join(prompt.Visibilities(), ", ")).Replace(flag.Help)
 			for _, s := range settingKeys() {
 				v := defaults.FieldByName(s.name)
 				if flag.Name != dashed(s.key) || v.IsZero() || s.key == "init" {

@@ -67,6 +67,10 @@ func (e *Ensemble) join(paths []string) error {
 			return hint.Wrap(fmt.Errorf("prompt %s is of method %s, %s of %s", path, p.Method, paths[0], e.Prompt.Method),
 				"the prompts of an ensemble share one pass, and so a method")
 		}
+		if a, b := p.Sizes(), e.Prompt.Sizes(); a.Placement != b.Placement || a.Visibility != b.Visibility {
+			return hint.Wrap(fmt.Errorf("prompts %s and %s differ in where they are laid or in what they see", path, paths[0]),
+				"the prompts of an ensemble share one pass, and so their placement and visibility")
+		}
 		if err := p.CheckModel(fp, e.Model.Config, e.Tokenizer.Hash()); err != nil {
 			return fmt.Errorf("prompt %s: %w", path, err)
 		}

@@ -33,7 +33,11 @@ type Settings struct {
 	Length int    `yaml:"length" json:"length"` // prompt length P
 	Rank   int    `yaml:"rank" json:"rank"`     // of a method with a low-rank part; 0: the method's default
 	Hidden int    `yaml:"hidden" json:"hidden"` // width of a method's MLP; 0: the method's default
-	Init   string `yaml:"init" json:"init"`     // an initialiser, as prompt.ParseInit reads it
+	// Where the prompt's vectors stand, and what they see in the encoder: one of
+	// prompt.Placements and of prompt.Visibilities.
+	Placement  string `yaml:"placement" json:"placement"`
+	Visibility string `yaml:"visibility" json:"visibility"`
+	Init       string `yaml:"init" json:"init"` // an initialiser, as prompt.ParseInit reads it
 
 	Steps        int     `yaml:"steps" json:"steps"`
 	Batch        int     `yaml:"batch" json:"batch"`
@@ -95,6 +99,7 @@ func Defaults(t *tasks.Task) Settings {
 		Template: string(t.Template), Verbalizer: t.Verbalizer.Format(t.Labels),
 		MaxInput: t.MaxInput, MaxTarget: t.MaxTarget,
 		Method: "prompt-tuning", Length: 100, Init: init,
+		Placement: prompt.PlacementPrefix, Visibility: prompt.VisibilityFull,
 		Steps: 1000, Batch: 32,
 		Optimizer: "adafactor", LearningRate: 0.3, Schedule: "constant",
 		WeightDecay: 1e-5, InitialStep: 1_100_000,
@@ -206,12 +211,26 @@ func (s Settings) checkMethod() error {
 			return fmt.Errorf("--%s is %d, but method %s has no such size", size.key, size.value, s.Method)
 		}
 	}
+	for _, way := range []struct {
+		key, value string
+		all        []string // the default first
+	}{{"placement", s.Placement, prompt.Placements()}, {"visibility", s.Visibility, prompt.Visibilities()}} {
+		switch {
+		case way.value == "" || way.value == way.all[0]:
+		case !slices.Contains(way.all, way.value):
+			return hint.Wrap(fmt.Errorf("--%s is %q, which is not known", way.key, way.value), "it is one of: %s", strings.Join(way.all, ", "))
+		case !slices.Contains(info.Uses, way.key):
+			return hint.Wrap(fmt.Errorf("--%s is %s, but method %s has no such setting", way.key, way.value, s.Method), "only prompt-tuning has")
+		}
+	}
 	return nil
 }
 
 // sizes returns what the settings say about the sizes of the method.
 func (s Settings) sizes() prompt.Sizes {
-	return prompt.Sizes{Length: s.Length, Rank: s.Rank, Hidden: s.Hidden, Rows: s.MaxInput}
+	return prompt.Sizes{
+		Length: s.Length, Rank: s.Rank, Hidden: s.Hidden, Rows: s.MaxInput, Placement: s.Placement, Visibility: s.Visibility,
+	}
 }
 
 // madeBy returns the initialiser of a method's matrix, "" if it has none that

@@ -132,6 +132,7 @@ func (u *setup) newMeta(version string) (prompt.Meta, error) {
 	s, sizes := u.settings, u.frozen.Method.Sizes
 	return prompt.Meta{
 		Length: sizes.Length, DModel: u.model.Config.DModel, Sizes: sizes.Map(),
+		Placement: sizes.Placement, Visibility: sizes.Visibility,
 		Task: u.task.Name, Definition: definition, Template: s.Template, Verbalizer: s.Verbalizer, Labels: u.task.Labels,
 		MaxInput: s.MaxInput, MaxTarget: s.MaxTarget,
 		BaseModel: u.model.Name, Revision: u.model.Revision, Fingerprint: fp.String(),

@@ -65,6 +65,8 @@ var sharing = []struct {
 	{"length", func(s Settings) any { return s.Length }},
 	{"rank", func(s Settings) any { return s.Rank }},
 	{"hidden", func(s Settings) any { return s.Hidden }},
+	{"placement", func(s Settings) any { return s.Placement }},
+	{"visibility", func(s Settings) any { return s.Visibility }},
 	{"loss labels", func(s Settings) any { return s.Loss == "labels" }},
 	{"z-loss", func(s Settings) any { return s.ZLoss }},
 	{"dropout", func(s Settings) any { return s.Dropout }},

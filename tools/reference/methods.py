@@ -198,6 +198,63 @@ class ADePT(Method):
         return torch.cat([self.t["prompt"], x + offset])
 
 
+class Placed(Method):
+    """Lester et al. 2021 with the prompt elsewhere, or seeing less: google-research/prompt-tuning, train/prompts.py
+    (suffix_prompt) and extended/masks.py, where each prompt token sees itself at least and the input sees all."""
+
+    lays_prompt = True
+    before = staticmethod(lambda n: 0)  # tokens of an input of n before the prompt
+    sees_input, sees_prompt = True, staticmethod(lambda key, query: True)
+
+    @staticmethod
+    def tensors(c):
+        return {"prompt": (("P", c["d_model"]), 0.0, 2.0)}
+
+    def embeddings(self, x):
+        at, prompt = self.before(len(x)), self.t["prompt"]
+        self.at = range(at, at + len(prompt))
+        return torch.cat([x[:at], prompt, x[at:]])
+
+    def keys_values(self, site, k, v, bias):
+        if site.startswith("encoder"):
+            bias = bias.clone()
+            for query in self.at:
+                for key in range(k.shape[1]):
+                    sees = self.sees_prompt(key, query) if key in self.at else self.sees_input
+                    if not sees and key != query:
+                        bias[:, query, key] = -torch.inf
+        return k, v, bias
+
+
+class AfterFirst(Placed):
+    before = staticmethod(lambda n: 1)
+
+
+class Suffix(Placed):
+    before = staticmethod(lambda n: n - 1)
+
+
+class SuffixAfterEOS(Placed):
+    before = staticmethod(lambda n: n)
+    sees_input, sees_prompt = True, staticmethod(lambda key, query: False)
+
+
+class Causal(Suffix):
+    sees_prompt = staticmethod(lambda key, query: key <= query)
+
+
+class PromptOnly(Placed):
+    sees_input = False
+
+
+class PromptCausal(Suffix):
+    sees_input, sees_prompt = False, staticmethod(Causal.sees_prompt)
+
+
+class Alone(Placed):
+    sees_input, sees_prompt = False, staticmethod(SuffixAfterEOS.sees_prompt)
+
+
 class PTuning(Method):
     """Liu et al. 2021 as PEFT has it (tuners/p_tuning/model.py, PromptEncoder with an MLP)."""
 
@@ -361,6 +418,15 @@ class PrefixMLP(Prefix):
 
 METHODS = {"per-layer": PerLayer, "per-layer-add": PerLayerAdd, "ia3": IA3, "prefix": Prefix, "prefix-mlp": PrefixMLP}
 METHODS |= {"dept": DePT, "adept": ADePT, "p-tuning": PTuning, "model": ModelTuning}
+METHODS |= {
+    "placed-after-first": AfterFirst,
+    "placed-suffix": Suffix,
+    "placed-suffix-after-eos-input": SuffixAfterEOS,
+    "placed-suffix-causal": Causal,
+    "placed-prefix-prompt": PromptOnly,
+    "placed-suffix-prompt-causal": PromptCausal,
+    "placed-prefix-self": Alone,
+}
 
 
 def keep(kind, x):
