@@ -336,6 +336,11 @@ func methodText(s tune.Settings) string {
 			text += fmt.Sprintf(", %s %d", size.key, size.value)
 		}
 	}
+	for _, way := range []string{s.Placement, s.Visibility} {
+		if way != "" && way != prompt.PlacementPrefix && way != prompt.VisibilityFull {
+			text += ", " + way
+		}
+	}
 	return text
 }
 

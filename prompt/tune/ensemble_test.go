@@ -136,4 +136,14 @@ func TestEnsembleRefuses(t *testing.T) {
 	}
 	_, err = NewEnsemble(ctx, rt, append(paths, path), PredictOptions{Open: opened.Open})
 	wantError(t, err, "is of method ia3")
+
+	if other, err = prompt.LoadFile(paths[0]); err != nil {
+		t.Fatal(err)
+	}
+	other.Meta.Placement = "suffix"
+	if err := prompt.Save(path, other); err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewEnsemble(ctx, rt, []string{paths[0], path}, PredictOptions{Open: opened.Open})
+	wantError(t, err, "differ in where they are laid")
 }

@@ -45,64 +45,79 @@ func methodRun(t *testing.T, info prompt.MethodInfo) Settings {
 // same bytes.
 func TestMethods(t *testing.T) {
 	for _, info := range prompt.Methods() {
-		t.Run(info.Name, func(t *testing.T) {
-			ctx, rt := context.Background(), orttest.Runtime(t)
-			s := methodRun(t, info)
-			opts := opened
-			opts.Out = filepath.Join(t.TempDir(), "whole")
-			res, err := Train(ctx, rt, s, opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if res.Tuned == 0 || res.Steps != s.Steps {
-				t.Errorf("%d parameters, %d steps", res.Tuned, res.Steps)
-			}
-			if (info.Name == prompt.MethodModel) != (res.Frozen == 0) {
-				t.Errorf("%d parameters stay frozen", res.Frozen)
-			}
-			p, err := NewPredictor(ctx, rt, opts.Out, PredictOptions{Open: opened.Open})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			ev, err := p.ScoreSplit(ctx, tasks.Validation, tasks.LoadOptions{Data: s.Data}, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if ev.Score != res.Validation.Tuned {
-				t.Errorf("loaded, it scores %v, when tuned %v", ev.Score, res.Validation.Tuned)
-			}
+		t.Run(info.Name, func(t *testing.T) { testMethod(t, methodRun(t, info)) })
+	}
+	info, err := prompt.LookupMethod(prompt.MethodPromptTuning)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("placed", func(t *testing.T) {
+		s := methodRun(t, info)
+		s.Placement, s.Visibility = "suffix", "causal"
+		testMethod(t, s)
+	})
+}
 
-			again := opened
-			again.Out = filepath.Join(t.TempDir(), "stopped")
-			stopped, stop := context.WithCancel(ctx)
-			defer stop()
-			again.Report = func(e Event) {
-				if e.Step == 3 {
-					stop()
-				}
-			}
-			if _, err := Train(stopped, rt, s, again); !errors.Is(err, ErrStopped) {
-				t.Fatalf("stopped after step 3: %v", err)
-			}
-			again.Report = nil
-			if _, err := Resume(ctx, rt, again); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{PromptFile, "metrics.jsonl"} {
-				want, err := os.ReadFile(filepath.Join(opts.Out, name))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got, err := os.ReadFile(filepath.Join(again.Out, name))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(got, want) {
-					t.Errorf("%s differs after a stop", name)
-				}
-			}
-		})
+// testMethod does so with the settings of one run.
+func testMethod(t *testing.T, s Settings) {
+	ctx, rt := context.Background(), orttest.Runtime(t)
+	opts := opened
+	opts.Out = filepath.Join(t.TempDir(), "whole")
+	res, err := Train(ctx, rt, s, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Tuned == 0 || res.Steps != s.Steps {
+		t.Errorf("%d parameters, %d steps", res.Tuned, res.Steps)
+	}
+	if (s.Method == prompt.MethodModel) != (res.Frozen == 0) {
+		t.Errorf("%d parameters stay frozen", res.Frozen)
+	}
+	p, err := NewPredictor(ctx, rt, opts.Out, PredictOptions{Open: opened.Open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got, want := p.Method.Sizes, p.Prompt.Sizes(); got.Placement != want.Placement || got.Visibility != want.Visibility ||
+		(want.Placement == "suffix") != (s.Placement == "suffix") || (want.Visibility == "causal") != (s.Visibility == "causal") {
+		t.Errorf("it is laid as %+v, the file says %+v", got, want)
+	}
+	ev, err := p.ScoreSplit(ctx, tasks.Validation, tasks.LoadOptions{Data: s.Data}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ev.Score != res.Validation.Tuned {
+		t.Errorf("loaded, it scores %v, when tuned %v", ev.Score, res.Validation.Tuned)
+	}
+
+	again := opened
+	again.Out = filepath.Join(t.TempDir(), "stopped")
+	stopped, stop := context.WithCancel(ctx)
+	defer stop()
+	again.Report = func(e Event) {
+		if e.Step == 3 {
+			stop()
+		}
+	}
+	if _, err := Train(stopped, rt, s, again); !errors.Is(err, ErrStopped) {
+		t.Fatalf("stopped after step 3: %v", err)
+	}
+	again.Report = nil
+	if _, err := Resume(ctx, rt, again); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{PromptFile, "metrics.jsonl"} {
+		want, err := os.ReadFile(filepath.Join(opts.Out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(again.Out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs after a stop", name)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"softprompt/prompt"
 	"softprompt/tasks"
 )
 
@@ -51,6 +52,9 @@ func TestSettingsCheck(t *testing.T) {
 		"--learning-rate": func(s *Settings) { s.LearningRate = 0 },
 		"--loss":          func(s *Settings) { s.Loss = "median" },
 		"--patience":      func(s *Settings) { s.Patience = -1 },
+		"--placement":     func(s *Settings) { s.Placement = "infix" },
+		"no such setting": func(s *Settings) { s.Method, s.Placement = prompt.MethodIA3, "suffix" },
+		"--visibility":    func(s *Settings) { s.Visibility = "none" },
 		"--method":        func(s *Settings) { s.Method = "magic" },
 		"--optimizer":     func(s *Settings) { s.Optimizer = "sgd" },
 		"schedule":        func(s *Settings) { s.Schedule = "zigzag" },
