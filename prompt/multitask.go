@@ -29,7 +29,7 @@ const multitaskNoise = 0.02
 //
 //	P' = P ∘ U·V, with U [P,r] and V [r,d]
 //
-// (equation 2 of the paper, where r is 1, and PEFT's MULTITASK_PROMPT_TUNING).
+// (the paper has r of 1; a higher one is of PEFT's MULTITASK_PROMPT_TUNING).
 // Runs that share a pass share P; [Method.Fold] computes each one's P', and
 // what is kept is the prompt of [PromptTuning]. There is no distillation from
 // prompts of single tasks, as there is none in PEFT.
