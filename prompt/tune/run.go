@@ -94,7 +94,9 @@ type Named struct {
 // TrainAll tunes several prompts at once: the batches of all runs go through
 // the model together. Each run gets a folder of its own below that of the
 // options. What decides the graph must be the same for all, such as model,
-// method and precision; tasks, seeds, rates, batches and steps may differ.
+// method and precision; tasks, seeds, rates, batches and steps may differ. Of
+// the method multitask, runs of different tasks that agree in seed, initial
+// prompt and optimiser share the prompt's matrix.
 func TrainAll(ctx context.Context, rt *ort.Runtime, runs []Named, opts Options) ([]*Result, error) {
 	var all []Settings
 	var names []string
