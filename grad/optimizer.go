@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // ErrNotFinite is in the chain of the error that [Optimizer.Update] returns
@@ -193,15 +196,42 @@ func (o *Optimizer) Update(k int, rate float64, params, grads [][]float32) (norm
 	if o.MaxNorm > 0 {
 		scale = min(1, o.MaxNorm/(norm+1e-6))
 	}
-	for i, t := range o.params {
-		rate := rate
+	o.share(func(i int) {
+		t, rate := o.params[i], rate
 		if o.RateFactors != nil {
 			rate *= o.RateFactors[i]
 		}
 		t.update(o.rule, k, Slice{Step: o.steps[k], Rate: rate, Scale: scale, Shape: t.matrix}, params[i], grads[i])
-	}
+	})
 	o.steps[k]++
 	return norm, nil
+}
+
+// worthSharing is the number of elements from which trainables are updated on
+// several processors: those of a whole model, not of a prompt.
+const worthSharing = 1 << 20
+
+// share calls f for every trainable, on several processors where that pays.
+// They do not touch each other, so the order decides nothing.
+func (o *Optimizer) share(f func(i int)) {
+	total := 0
+	for _, t := range o.params {
+		total += t.each
+	}
+	workers := min(runtime.GOMAXPROCS(0), len(o.params))
+	if total < worthSharing {
+		workers = 1
+	}
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(o.params); i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // norm is the length of k's gradient over all trainables.

@@ -1,6 +1,9 @@
 package tasks
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // superGLUE are the tasks of the benchmark's score. Its two diagnostic sets
 // have no part in it.
@@ -26,4 +29,19 @@ func SuperGLUEScore(scores map[string]float64) (mean float64, missing []string, 
 		return 0, slices.Clone(superGLUE), false
 	}
 	return mean / float64(n), missing, true
+}
+
+// Spread returns the mean and the sample's standard deviation, 0 of one value.
+func Spread(values []float64) (mean, deviation float64) {
+	n := float64(len(values))
+	for _, v := range values {
+		mean += v / n
+	}
+	if n < 2 {
+		return mean, 0
+	}
+	for _, v := range values {
+		deviation += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(deviation / (n - 1))
 }

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,5 +28,22 @@ func TestSuperGLUEScore(t *testing.T) {
 	}
 	if mean, missing, ok := SuperGLUEScore(map[string]float64{"sst2": 90}); ok || mean != 0 || len(missing) != 8 {
 		t.Errorf("of no task: %v, %v, %v", mean, missing, ok)
+	}
+}
+
+// TestSpread has the sample's deviation, with one value less than there are.
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		values          []float64
+		mean, deviation float64
+	}{
+		{[]float64{3}, 3, 0},
+		{[]float64{1, 3}, 2, math.Sqrt2},
+		{[]float64{2, 4, 4, 4, 5, 5, 7, 9}, 5, math.Sqrt(32.0 / 7)},
+	} {
+		mean, deviation := Spread(c.values)
+		if math.Abs(mean-c.mean) > 1e-12 || math.Abs(deviation-c.deviation) > 1e-12 {
+			t.Errorf("%v: %v ± %v, want %v ± %v", c.values, mean, deviation, c.mean, c.deviation)
+		}
 	}
 }

@@ -69,8 +69,8 @@ func TestCastsLikeGoogle(t *testing.T) {
 			t.Errorf("%s: %d rows are compared, want 5 at least", task.Name, rows)
 		}
 	}
-	if n := len(casts.Tasks); n != 19 {
-		t.Errorf("casts of %d tasks, want the 10 of SuperGLUE and 9 of GLUE", n)
+	if n := len(casts.Tasks); n < 19 {
+		t.Errorf("casts of %d tasks, want the 10 of SuperGLUE and 9 of GLUE at least", n)
 	}
 }
 

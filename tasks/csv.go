@@ -87,7 +87,7 @@ func plainCSV(err error, columns int) error {
 	case !errors.As(err, &parse):
 		return err
 	case errors.Is(err, csv.ErrFieldCount):
-		return fmt.Errorf("another number of columns than the %d of the header", columns)
+		return fmt.Errorf("another number of columns than %d", columns)
 	}
 	return fmt.Errorf("%w, in column %d of line %d", parse.Err, parse.Column, parse.Line)
 }

@@ -1,11 +1,14 @@
 package tasks
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,6 +33,43 @@ func TestSQuADCastLikeT5(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)
+	}
+}
+
+// Rows of SQuAD and MRQA are cast as a transcription of T5's code in Python
+// casts them (tools/reference/question_tasks.py).
+func TestReadingTasksLikeT5(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "golden", "questions.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		Input, Target string
+		Answers       []string
+	}
+	var want map[string][]row
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	for name, rows := range want {
+		split := Test
+		if name == "squad" {
+			split = Train
+		}
+		examples, err := lookup(t, name).Load(t.Context(), split, LoadOptions{Data: filepath.Join("testdata", "casts")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []row
+		for _, ex := range examples {
+			got = append(got, row{ex.Input, ex.Target, ex.Answers})
+		}
+		if diff := cmp.Diff(rows, got); diff != "" || len(rows) < 5 {
+			t.Errorf("%s, %d rows:\n%s", name, len(rows), diff)
+		}
+	}
+	if len(want) != 3 {
+		t.Errorf("%d tasks", len(want))
 	}
 }
 
@@ -204,4 +244,36 @@ func containsOne(text, parts string) bool {
 		}
 	}
 	return false
+}
+
+// FuzzQuestions feeds the readers anything: no panic, and what they take is
+// text that can be cast.
+func FuzzQuestions(f *testing.F) {
+	for _, pattern := range []string{"squad/*", "mrqa/*", "trec/*", "ag_news/*"} {
+		paths, err := filepath.Glob(filepath.Join("testdata", "casts", filepath.FromSlash(pattern)))
+		if err != nil || len(paths) == 0 {
+			f.Fatalf("%s: %d files, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
+	f.Add([]byte(`{"data": [{"paragraphs": [{"context": "", "qas": [{"question": "\ud800", "answers": [{"text": "\u0000"}]}]}]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, task := range []*Task{squad, mrqaDROP, trec, agNews} {
+			for r, err := range task.Files[Validation].Read(bytes.NewReader(data)) {
+				if err != nil {
+					continue
+				}
+				ex, err := task.example(Validation, 0, r)
+				if err == nil && (!utf8.ValidString(ex.Input) || strings.Contains(ex.Input, "\x00") || ex.Target == "") {
+					t.Errorf("%s takes %+v as %+v", task.Name, r, ex)
+				}
+			}
+		}
+	})
 }

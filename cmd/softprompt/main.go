@@ -32,6 +32,7 @@ type cli struct {
 	Generate generateCmd `cmd:"" help:"Write text with a prompt."`
 	Ensemble ensembleCmd `cmd:"" help:"Have several prompts vote, in one pass."`
 	Study    studyCmd    `cmd:"" help:"Repeat an experiment: many runs from one file, and their table."`
+	Report   reportCmd   `cmd:"" help:"Put runs side by side: tables, figures, what is more than chance."`
 	Inspect  inspectCmd  `cmd:"" help:"Show what a prompt is: where it came from, its norms, the words it lies near."`
 	Export   exportCmd   `cmd:"" help:"Write a model's ONNX graphs; of a run, with its prompt built in."`
 	Grad     gradCmd     `cmd:"" help:"Derive the gradient graph of any ONNX model."`

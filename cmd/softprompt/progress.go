@@ -31,10 +31,16 @@ func (ui *tui) progress(run tune.Settings) (report func(tune.Event), done func()
 		show, done = ui.bar(chosen)
 	}
 	over := map[string]bool{} // by run, those whose last score is there
+	reported := map[string]int{}
 	return func(e tune.Event) {
 		show(e)
+		reported[e.Run] = e.Reported
 		if over[e.Run] = e.Evaluated && e.Step == e.Steps; over[e.Run] && !slices.Contains(slices.Collect(maps.Values(over)), false) {
-			ui.note("comparing on the validation rows: no prompt, the prompt before tuning and after")
+			rows := 0
+			for _, n := range reported {
+				rows += n
+			}
+			ui.note("comparing on the %s validation rows: no prompt, the prompt before tuning and after", count(int64(rows)))
 		}
 	}, done
 }

@@ -171,7 +171,7 @@ func TestAdvise(t *testing.T) {
 			t.Errorf("majority %v, none %v: %q", c.majority, c.none, got)
 		}
 	}
-	if got := advise(&tune.Result{Settings: tune.Settings{Model: "tiny"}}); strings.Contains(got, "--verbalizer") || !strings.Contains(got, "--steps") {
+	if got := advise(&tune.Result{Settings: tune.Settings{Model: "tiny"}}); strings.Contains(got, "--verbalizer") || strings.Contains(got, "--loss") || !strings.Contains(got, "--steps") {
 		t.Errorf("a task without label words: %q", got)
 	}
 	if got := run("labels", 50, 60, 55); strings.Contains(got, "--loss labels") || !strings.Contains(got, "--steps") {

@@ -119,12 +119,6 @@ func (ui *tui) showVariants(variants []study.Variant) error {
 // showOutcomes prints a line for each variant: mean and deviation over seeds.
 func (ui *tui) showOutcomes(outcomes []study.Outcome) {
 	number := func(x float64) string { return fmt.Sprintf("%.1f", x) }
-	over := func(mean, deviation float64, n int) string {
-		if n < 2 {
-			return number(mean)
-		}
-		return fmt.Sprintf("%.1f ± %.1f", mean, deviation)
-	}
 	head := []string{"variant", "score", "rows", "seeds", "parameters", "commonest", "no prompt", "tuned"}
 	first := outcomes[0]
 	for _, t := range first.Transfer {
@@ -138,10 +132,10 @@ func (ui *tui) showOutcomes(outcomes []study.Outcome) {
 		v := o.Runs[0].Validation
 		row := []string{
 			o.Name, v.Metric, count(int64(v.Examples)), count(int64(len(o.Runs))), count(o.Runs[0].Tuned),
-			number(v.Majority), number(v.NoPrompt), over(o.Mean, o.Deviation, len(o.Runs)),
+			number(v.Majority), number(v.NoPrompt), overSeeds(o.Mean, o.Deviation, len(o.Runs)),
 		}
 		for _, t := range o.Transfer {
-			row = append(row, over(t.Mean, t.Deviation, len(t.Scores)))
+			row = append(row, overSeeds(t.Mean, t.Deviation, len(t.Scores)))
 		}
 		if o.Ensemble != nil {
 			row = append(row, number(o.Ensemble.Best), number(o.Ensemble.Vote.Score))

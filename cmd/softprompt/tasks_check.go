@@ -25,7 +25,27 @@ finds those that are there twice, with two labels, or in training and validation
 
     softprompt tasks check my-task.yaml
     softprompt tasks check questions.tsv --model ./my-t5
-    softprompt tasks check rte --data ./superglue`
+    softprompt tasks check rte --data ./superglue
+
+The keys of a YAML file, of which files alone is needed; behind a semicolon what
+holds without the key:
+
+    name, description
+    folder: DIR                     where the files are; beside the YAML file
+    files: {train: F, validation: F, test: F}
+    format: tsv                     tsv, csv, jsonl, json or parquet; by the ending
+    template: "q: {question}"       columns in braces; {text}
+    fields: [question]              input columns; those of the template
+    label: COLUMN                   of the class; label
+    labels: {yes: [1, y], no: 0}    classes and what the column says; all it says
+    words: {yes: [good, fine]}      label words, the first to train on; the classes
+    answer: COLUMN                  of the text to write, in place of classes
+    metrics: [macro_f1]             accuracy, or em and f1 of texts
+    held_out: 0.2                   rows in place of a validation file: a share, or a number
+    shots: 16, balance: true        rows of each class; each class equally often
+    max_input: 512, max_target: 16  tokens
+    cut: COLUMN                     gives way where an input is too long; the end
+    aggregate: sum, norm: none      how several words of a class are weighed`
 }
 
 // checked is the JSON form of a check.

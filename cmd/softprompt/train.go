@@ -185,10 +185,10 @@ func advise(r *tune.Result) string {
 		return ""
 	}
 	try := "more --steps or another --learning-rate"
-	if s.Loss != "labels" {
-		try = "--loss labels, which small models learn from far sooner, or " + try
-	}
 	if s.Verbalizer != "" {
+		if s.Loss != "labels" {
+			try = "--loss labels, which small models learn from far sooner, or " + try
+		}
 		try = fmt.Sprintf("label words that %s uses itself (--verbalizer, now %q), %s", s.Model, s.Verbalizer, try)
 	}
 	return "the prompt is no better than none: try " + try

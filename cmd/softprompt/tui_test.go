@@ -92,12 +92,12 @@ func TestProgress(t *testing.T) {
 	report(tune.Event{Step: 2, Steps: 20, Loss: 3, BestStep: -1, Rate: 100, Left: 4 * time.Second})
 	report(tune.Event{Step: 5, Steps: 20, Score: 60, Best: 60, Evaluated: true, Loss: 9})
 	report(tune.Event{Step: 10, Steps: 20, Loss: 2.5, Score: 60, Best: 60, Rate: 100, Left: 3 * time.Second})
-	report(tune.Event{Step: 20, Steps: 20, Loss: 9, Score: 70, Best: 70, BestStep: 20, Rate: 100, Evaluated: true})
+	report(tune.Event{Step: 20, Steps: 20, Loss: 9, Score: 70, Best: 70, BestStep: 20, Rate: 100, Evaluated: true, Reported: 4848})
 	done()
 	want := `softprompt: step 2/20  loss 3.000  100 rows/s  4.0s left
 softprompt: step 5/20  loss 3.000  held-out 60.0  best 60.0 at 0
 softprompt: step 20/20  loss 2.500  held-out 70.0  best 70.0 at 20  100 rows/s  0s left
-softprompt: comparing on the validation rows: no prompt, the prompt before tuning and after
+softprompt: comparing on the 4,848 validation rows: no prompt, the prompt before tuning and after
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", &out, want)

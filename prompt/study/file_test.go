@@ -137,6 +137,7 @@ func TestRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"base: {steps: 3}":                                       "no task is named",
 		"base: {task: sst3}":                                     `no task named "sst3"`,
+		"base: {task: sst2}\ntransfer: [{task: sst3}]":           `transfer: no task named "sst3"`,
 		"base: {task: sst2, stepps: 3}":                          "field stepps not found",
 		"base: {task: sst2, steps: many}":                        "cannot unmarshal",
 		"base: {task: sst2, steps: 0}":                           "--steps is 0",

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -110,7 +109,7 @@ func (p Plan) make(ctx context.Context, rt *ort.Runtime, v Variant, dir string, 
 		scores = append(scores, r.Validation.Tuned)
 		dirs = append(dirs, filepath.Join(dir, v.Runs[i].Name))
 	}
-	o.Mean, o.Deviation = spread(scores)
+	o.Mean, o.Deviation = tasks.Spread(scores)
 	use := tune.PredictOptions{Open: opts.Open}
 	from := tasks.LoadOptions{Data: v.Runs[0].Settings.Data}
 	for _, t := range p.Transfer {
@@ -199,21 +198,6 @@ func transfer(ctx context.Context, rt *ort.Runtime, t Target, dirs []string, fro
 		}
 		x.Scores = append(x.Scores, ev.Score)
 	}
-	x.Mean, x.Deviation = spread(x.Scores)
+	x.Mean, x.Deviation = tasks.Spread(x.Scores)
 	return x, nil
-}
-
-// spread returns the mean and the sample's standard deviation, 0 for one value.
-func spread(values []float64) (mean, deviation float64) {
-	n := float64(len(values))
-	for _, v := range values {
-		mean += v / n
-	}
-	for _, v := range values {
-		deviation += (v - mean) * (v - mean)
-	}
-	if n < 2 {
-		return mean, 0
-	}
-	return mean, math.Sqrt(deviation / (n - 1))
 }

@@ -30,6 +30,11 @@ type Select struct {
 // Variants returns the runs that a study asks for, all settings checked.
 func (f *File) Variants(s Select) ([]Variant, error) {
 	p := f.plan(s.Full)
+	for _, t := range p.Transfer {
+		if _, err := tasks.Open(t.Task, s.Data); err != nil && !tasks.IsFile(t.Task) {
+			return nil, fmt.Errorf("study %s: transfer: %w", f.Name, err)
+		}
+	}
 	var out []Variant
 	for _, choice := range product(p.Vary) {
 		v, err := p.variant(choice, s.Data)

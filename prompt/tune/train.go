@@ -47,6 +47,7 @@ type Event struct {
 	Rate        float64 // training rows a second
 	Left        time.Duration
 	Evaluated   bool // the score is new
+	Reported    int  // rows of the split that is scored at the end, three times
 }
 
 // The lines of metrics.jsonl.
@@ -148,7 +149,7 @@ func (t *trainer) log() error {
 // event says how the run is doing. The pace is that of the last few events:
 // the first steps, and whatever else the machine did meanwhile, are forgotten.
 func (t *trainer) event(loss float64) Event {
-	e := Event{Run: t.name, Step: t.Step, Steps: t.settings.Steps, Loss: loss, Score: t.Score, Best: t.Best.Score, BestStep: t.Best.Step}
+	e := Event{Run: t.name, Step: t.Step, Steps: t.settings.Steps, Loss: loss, Score: t.Score, Best: t.Best.Score, BestStep: t.Best.Step, Reported: len(t.validation)}
 	if done := t.Step - t.timedStep; done > 0 {
 		pace := time.Since(t.timed) / time.Duration(done)
 		if t.pace > 0 {

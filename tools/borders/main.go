@@ -36,6 +36,7 @@ var rooms = []room{
 	{"tools", []string{"*"}, []string{"*"}},
 	{"cmd", []string{"*"}, []string{"*"}},
 	{"prompt/measure", []string{"prompt/tune", "export", "tasks", "grad", "onnx/ort", "onnx"}, nil},
+	{"prompt/report", []string{"prompt/tune", "tasks", "onnx"}, nil},
 	{"prompt/study", []string{"prompt/tune", "prompt", "tasks", "models", "onnx/ort", "onnx"}, []string{"go.yaml.in/yaml/v3"}},
 	{"prompt/tune", []string{"export", "prompt", "tasks", "models", "grad", "onnx/ort", "onnx"}, []string{"gonum.org/v1/gonum", "go.yaml.in/yaml/v3", "google.golang.org/protobuf/encoding/protowire"}},
 	{"export", []string{"grad", "prompt", "models", "onnx"}, nil},

@@ -49,6 +49,34 @@ TASKS = [
     ("wnli", glue.Glue, "wnli", {"train": "glue/WNLI/train.tsv"}),
 ]
 
+# Tasks of SQuAD's kind: our name, the split, the file.
+READING = [
+    ("squad", "train", "squad/train-v1.1.json"),
+    ("mrqa-textbookqa", "test", "mrqa/TextbookQA.jsonl"),
+    ("mrqa-drop", "test", "mrqa/DROP.jsonl"),
+]
+
+
+def questions(path):
+    """The questions of a file in SQuAD's form, or in MRQA's: question, context, right answers."""
+    if path.suffix == ".json":
+        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
+            for paragraph in article["paragraphs"]:
+                for qa in paragraph["qas"]:
+                    yield qa["question"], paragraph["context"], [a["text"] for a in qa["answers"]]
+        return
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:  # the first is a header
+        line = json.loads(line)
+        for qa in line["qas"]:
+            yield qa["question"], line["context"], qa["answers"]
+
+
+def cast_question(question, context, answers):
+    """T5's squad, which prompt tuning has for MRQA too."""
+    data = tf.data.Dataset.from_tensors({"id": "0", "question": question, "context": context, "answers": {"text": answers}})
+    row = next(iter(preprocessors.squad(data)))
+    return {"input": text(row["inputs"]), "label": -1, "targets": [text(row["targets"])], "answers": [text(a) for a in row["answers"]]}
+
 
 def read(code, config, path, split):
     """Reads a file as TFDS does, classes as numbers."""
@@ -123,6 +151,8 @@ def main():
             split: [cast(row, config) for row in read(code, config, folder / "casts" / file, split)]
             for split, file in files.items()
         }
+    for name, split, file in READING:
+        out["tasks"][name] = {split: [cast_question(*row) for row in questions(folder / "casts" / file)]}
     (folder / "casts.json").write_text(json.dumps(out, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
