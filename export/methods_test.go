@@ -22,7 +22,8 @@ import (
 // goldenMethods has the methods with the sizes that the numbers were made with.
 var goldenMethods = map[string]prompt.Sizes{
 	prompt.MethodDePT: {Rank: 3, Rows: 20}, prompt.MethodADePT: {Rank: 3}, prompt.MethodPTuning: {Hidden: 7},
-	prompt.MethodPerLayer: {}, prompt.MethodPerLayerAdd: {}, prompt.MethodIA3: {},
+	prompt.MethodMultitask: {Rank: 3},
+	prompt.MethodPerLayer:  {}, prompt.MethodPerLayerAdd: {}, prompt.MethodIA3: {},
 	prompt.MethodPrefix: {}, prompt.MethodPrefixMLP: {Hidden: 7}, prompt.MethodModel: {},
 	// Prompt tuning in other places and with other sight.
 	"placed-after-first":            {Placement: "after-first"},

@@ -60,6 +60,9 @@ var adapterForms = map[string]adapterForm{
 	"PROMPT_TUNING": {MethodPromptTuning, map[string]string{"prompt_embeddings": TensorPrompt}},
 	// What PEFT keeps of P-tuning is what its network made.
 	"P_TUNING": {MethodPromptTuning, map[string]string{"prompt_embeddings": TensorPrompt}},
+	"MULTITASK_PROMPT_TUNING": {MethodMultitask, map[string]string{
+		"prompt_embeddings": TensorPrompt, "prefix_task_cols": TensorU, "prefix_task_rows": TensorV,
+	}},
 	"PROMPT_TUNING_LORA": {MethodDePT, map[string]string{
 		"prompt_embeddings": TensorPrompt, "prompt_encoder.lora_embedding_A": TensorDePTA, "prompt_encoder.lora_embedding_B": TensorDePTB,
 	}},
@@ -78,8 +81,8 @@ func isAdapter(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// LoadAdapter reads a prompt from an adapter folder of PEFT (prompt tuning and
-// P-tuning), DePT or ADePT. It says nothing about its task, and of its model
+// LoadAdapter reads a prompt from an adapter folder of PEFT (prompt tuning,
+// P-tuning and multitask prompt tuning), DePT or ADePT. It says nothing about its task, and of its model
 // the name alone.
 func LoadAdapter(dir string) (*Prompt, error) {
 	p, err := loadAdapter(dir)
@@ -103,7 +106,13 @@ func loadAdapter(dir string) (*Prompt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Check()
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	if p.Method == MethodMultitask {
+		return foldMultitask(p)
+	}
+	return p, nil
 }
 
 // readAdapterConfig reads and checks the description.
@@ -133,7 +142,7 @@ func parseAdapter(data []byte) (*adapter, error) {
 	switch {
 	case !ok:
 		return nil, hint.Wrap(fmt.Errorf("%s: peft_type is %.40q", adapterConfig, c.Type),
-			"read are PROMPT_TUNING, P_TUNING, and DePT's and ADePT's PROMPT_TUNING_LORA and PROMPT_TUNING_LORAX")
+			"read are PROMPT_TUNING, P_TUNING, MULTITASK_PROMPT_TUNING, and DePT's and ADePT's PROMPT_TUNING_LORA and PROMPT_TUNING_LORAX")
 	case c.Task != "" && c.Task != "SEQ_2_SEQ_LM":
 		return nil, fmt.Errorf("%s: task_type is %.40q, and T5's is SEQ_2_SEQ_LM", adapterConfig, c.Task)
 	case c.Vectors < 0 || c.Width < 0 || c.Rank < 0 || c.MaxLength < 0 || c.Submodules < 0:
@@ -181,6 +190,7 @@ func (c *adapter) prompt(weights *models.Checkpoint) (*Prompt, error) {
 	if len(matrix.Shape) != 2 {
 		return nil, fmt.Errorf("prompt_embeddings is of shape %v, want rows of the model's width", matrix.Shape)
 	}
+	all := matrix.Shape[0]
 	if err := c.encoderRows(matrix); err != nil {
 		return nil, err
 	}
@@ -192,6 +202,15 @@ func (c *adapter) prompt(weights *models.Checkpoint) (*Prompt, error) {
 			sizes.Rows, sizes.Rank = int(a[0]), int(a[1])
 		}
 		p.Meta.MaxInput = sizes.Rows
+	case MethodMultitask:
+		if err := oneTask(p.Tensor(TensorU), p.Tensor(TensorV)); err != nil {
+			return nil, err
+		}
+		u := p.Tensor(TensorU)
+		sizes.Rank = int(u.Shape[1])
+		if u.Shape[0] == all { // of both submodules, as the matrix
+			u.Shape[0], u.Data = matrix.Shape[0], u.Data[:matrix.Shape[0]*u.Shape[1]]
+		}
 	case MethodADePT:
 		if w := p.Tensor(TensorW1).Shape; len(w) == 2 {
 			sizes.Rank = int(w[1])
@@ -216,5 +235,21 @@ func (c *adapter) encoderRows(m *Tensor) error {
 		return fmt.Errorf("prompt_embeddings has %d rows, and num_virtual_tokens is %d", rows, c.Vectors)
 	}
 	m.Shape[0], m.Data = int64(c.Vectors), m.Data[:c.Vectors*width]
+	return nil
+}
+
+// oneTask takes away the first axis of what PEFT keeps for each task, which is
+// one of one task.
+func oneTask(tensors ...*Tensor) error {
+	for _, t := range tensors {
+		if len(t.Shape) != 3 {
+			return fmt.Errorf("the tensor of its tasks that is %s here is of shape %v, want three sizes", t.Name, t.Shape)
+		}
+		if t.Shape[0] != 1 {
+			return hint.Wrap(fmt.Errorf("it is of %d tasks, and a prompt is of one", t.Shape[0]),
+				"PEFT's prompt_tuning_init EXACT_SOURCE_TASK makes an adapter of one of them")
+		}
+		t.Shape = t.Shape[1:]
+	}
 	return nil
 }

@@ -22,6 +22,7 @@ func TestAdapters(t *testing.T) {
 	}{
 		"peft-prompt-tuning": {MethodPromptTuning, "google-t5/t5-small", Sizes{Length: 3}, 32, nil},
 		"peft-p-tuning":      {MethodPromptTuning, "google-t5/t5-small", Sizes{Length: 3}, 32, nil},
+		"peft-multitask":     {MethodPromptTuning, "google-t5/t5-small", Sizes{Length: 3}, 32, nil},
 		// The values that reference/dept-adept.md measured in the published file.
 		"dept-sst2": {MethodDePT, "t5-base", Sizes{Length: 60, Rank: 30, Rows: 256}, 768, []float32{1.5253, -20.5575, -26.5511, -18.3853}},
 		"adept":     {MethodADePT, "t5-base", Sizes{Length: 3, Rank: 2}, 4, nil},
@@ -95,9 +96,43 @@ func TestAdapterRows(t *testing.T) {
 	}
 }
 
+// TestAdapterMultitask: a prompt of PEFT's multitask prompt tuning is the matrix
+// times its task's part, and of the rows for two submodules the encoder's.
+func TestAdapterMultitask(t *testing.T) {
+	dir := filepath.Join("testdata", "adapters", "peft-multitask")
+	p, err := LoadAdapter(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ck, err := models.OpenSafetensors(filepath.Join(dir, adapterWeights[0].name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	parts := map[string][]float32{}
+	for _, name := range ck.Names() {
+		if parts[name], err = ck.Float32(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, length, width, err := p.Matrix()
+	if err != nil || length != 3 || len(parts["prompt_embeddings"]) != 2*len(rows) {
+		t.Fatalf("%d rows of %d values, %v", length, len(parts["prompt_embeddings"]), err)
+	}
+	u, v := parts["prefix_task_cols"], parts["prefix_task_rows"]
+	for i, got := range rows {
+		at, column := i/width, i%width
+		want := parts["prompt_embeddings"][i] * (u[2*at]*v[column] + u[2*at+1]*v[width+column])
+		if d := got - want; d > 1e-8 || d < -1e-8 {
+			t.Fatalf("row %d, column %d is %v, want %v", at, column, got, want)
+		}
+	}
+}
+
 // TestAdapterRefuses: what an adapter folder may have wrong is named.
 func TestAdapterRefuses(t *testing.T) {
 	const dept = `{"peft_type": "PROMPT_TUNING_LORA", "lora_alpha": 8}`
+	const multitask = `{"peft_type": "MULTITASK_PROMPT_TUNING"}`
 	prompt := floats("prompt_embeddings", 2, 3)
 	for name, c := range map[string]struct {
 		config  string
@@ -117,6 +152,11 @@ func TestAdapterRefuses(t *testing.T) {
 		"another width":     {`{"peft_type": "PROMPT_TUNING", "token_dim": 4}`, []models.NamedTensor{prompt}, "token_dim is 4"},
 		"other rows":        {`{"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 3}`, []models.NamedTensor{prompt}, "num_virtual_tokens is 3"},
 		"ranks that differ": {dept, []models.NamedTensor{prompt, floats("prompt_encoder.lora_embedding_A", 5, 2), floats("prompt_encoder.lora_embedding_B", 3, 3)}, `tensor "b"`},
+		"two tasks":         {multitask, []models.NamedTensor{prompt, floats("prefix_task_cols", 2, 2, 1), floats("prefix_task_rows", 2, 1, 3)}, "it is of 2 tasks"},
+		"no tasks":          {multitask, []models.NamedTensor{prompt, floats("prefix_task_cols", 2, 1), floats("prefix_task_rows", 1, 3)}, "of shape [2 1], want three"},
+		"other rows of a task": {multitask, []models.NamedTensor{
+			prompt, floats("prefix_task_cols", 1, 3, 1), floats("prefix_task_rows", 1, 1, 3),
+		}, `tensor "u"`},
 		"a wide network": {`{"peft_type": "PROMPT_TUNING_LORAX"}`, []models.NamedTensor{
 			prompt, floats("prompt_encoder.lora_embedding_A", 4, 2), floats("prompt_encoder.lora_embedding_a", 2),
 			floats("prompt_encoder.lora_embedding_B", 2, 3), floats("prompt_encoder.lora_embedding_b", 3),
@@ -137,7 +177,7 @@ func TestAdapterRefuses(t *testing.T) {
 }
 
 func FuzzAdapterConfig(f *testing.F) {
-	for _, name := range []string{"peft-prompt-tuning", "peft-p-tuning", "dept-sst2", "dept-wic", "adept"} {
+	for _, name := range []string{"peft-prompt-tuning", "peft-p-tuning", "peft-multitask", "dept-sst2", "dept-wic", "adept"} {
 		data, err := os.ReadFile(filepath.Join("testdata", "adapters", name, adapterConfig))
 		if err != nil {
 			f.Fatal(err)

@@ -63,6 +63,7 @@ func TestCountMethods(t *testing.T) {
 		MethodDePT:         {Tuned: p*d + 3*(20+d), Kept: p*d + 3*(20+d)},
 		MethodADePT:        {Tuned: p*d + 2*d*3 + 3 + d, Kept: p*d + 2*d*3 + 3 + d},
 		MethodPTuning:      {Tuned: p*d + (7*d + 7) + (7*7 + 7) + (d*7 + d), Kept: p * d},
+		MethodMultitask:    {Tuned: p*d + 3*(p+d), Kept: p * d},
 		MethodPerLayer:     {Tuned: 2 * p * d, Kept: 2 * p * d},
 		MethodPerLayerAdd:  {Tuned: 3 * p * d, Kept: 3 * p * d},
 		MethodPrefix:       {Tuned: attentions * 2 * p * inner, Kept: attentions * 2 * p * inner},

@@ -69,6 +69,9 @@ type Trainable struct {
 	// MethodRate says that the tensor moves at the learning rate method_rate,
 	// where the settings have one.
 	MethodRate bool
+	// Shared says that runs of several tasks in one pass have one tensor
+	// between them, which the gradients of all of them move.
+	Shared bool
 }
 
 // Fits reports a shape that is not the trainable's.

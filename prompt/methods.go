@@ -111,6 +111,12 @@ var inputMethods = []MethodInfo{
 			"loss": "mean", "z_loss": 0,
 		},
 	},
+	{
+		Name: MethodMultitask, Help: "vectors that several tasks share, times a low-rank matrix of each task (Wang et al. 2023)",
+		Uses: []string{"length", "rank"}, Keeps: MethodPromptTuning, New: Multitask,
+		// The words of one task's labels say nothing of the others.
+		Defaults: map[string]any{"init": "vocab"},
+	},
 }
 
 // deptDefaults are the settings that DePT's authors tuned with (train.py, and

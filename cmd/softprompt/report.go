@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"softprompt/onnx/atomicfile"
@@ -131,6 +132,9 @@ func notes(r *report.Report) []string {
 		}
 		list = append(list, text)
 	}
+	if alone := r.Alone; len(alone) > 0 {
+		list = append(list, "without a baseline that agrees in all else, or without answers to compare: "+strings.Join(alone, ", "))
+	}
 	for _, g := range r.Groups {
 		if g.Chosen {
 			list = append(list, "* the best step was chosen on the reported rows, as the paper does: the score flatters")
@@ -152,7 +156,10 @@ func writeReport(dir string, r *report.Report) error {
 	table := reportTable(r)
 	var md, comma bytes.Buffer
 	for i, row := range table {
-		row = append(row, make([]string, len(table[0])-len(row))...)
+		row = append(slices.Clone(row), make([]string, len(table[0])-len(row))...)
+		for j := range row {
+			row[j] = strings.ReplaceAll(row[j], "|", `\|`)
+		}
 		fmt.Fprintf(&md, "| %s |\n", strings.Join(row, " | "))
 		if i == 0 {
 			fmt.Fprintf(&md, "|%s\n", strings.Repeat("---|", len(row)))

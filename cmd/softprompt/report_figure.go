@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image/color"
 	"maps"
@@ -47,6 +48,9 @@ func drawFigures(dir string, r *report.Report) ([]string, error) {
 			return nil, fmt.Errorf("drawing the figure of %s: %w", task, err)
 		}
 		name := strings.TrimSuffix(filepath.Base(task), filepath.Ext(task))
+		if slices.Contains(names, name+".png") { // another folder's task of that name
+			name = fmt.Sprintf("%s-%d", name, len(names)+1)
+		}
 		for _, format := range []string{"png", "svg"} {
 			w, err := p.WriterTo(16*vg.Centimeter, 10*vg.Centimeter, format)
 			if err != nil {
@@ -139,7 +143,7 @@ func lines(p *plot.Plot, axis string, keys []string, groups []*report.Group) err
 	}
 	for i, name := range order {
 		s := all[name]
-		slices.SortFunc(s, func(a, b point) int { return int(a.x - b.x) })
+		slices.SortFunc(s, func(a, b point) int { return cmp.Compare(a.x, b.x) })
 		line, dots, err := plotter.NewLinePoints(s)
 		if err != nil {
 			return err

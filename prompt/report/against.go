@@ -26,7 +26,7 @@ const rounds = 10_000
 
 // Against compares every group with the one that has the baseline's values and
 // agrees in all other keys, seed by seed and answer by answer. Groups without
-// such a partner, or without answers or seeds in common, are left as they are.
+// such a partner, or without answers or seeds in common, are named in Alone.
 func (r *Report) Against(baseline map[string]string) error {
 	for key := range baseline {
 		if !slices.Contains(r.Keys, key) {
@@ -38,14 +38,20 @@ func (r *Report) Against(baseline map[string]string) error {
 		wanted := maps.Clone(g.Values)
 		maps.Copy(wanted, baseline)
 		at := slices.IndexFunc(r.Groups, func(o *Group) bool { return maps.Equal(o.Values, wanted) })
-		if at < 0 || r.Groups[at] == g {
-			found = found || at >= 0
+		if at < 0 {
+			r.Alone = append(r.Alone, g.Folders[0])
 			continue
 		}
 		found = true
+		if r.Groups[at] == g {
+			continue
+		}
 		var err error
 		if g.Against, err = compare(g, r.Groups[at]); err != nil {
 			return fmt.Errorf("comparing %s: %w", strings.Join(g.Folders, ", "), err)
+		}
+		if g.Against == nil {
+			r.Alone = append(r.Alone, g.Folders[0])
 		}
 	}
 	if !found {

@@ -18,6 +18,9 @@ type Report struct {
 	// Keys name the settings that tell groups apart, the task first.
 	Keys   []string `json:"keys"`
 	Groups []*Group `json:"groups"`
+	// Alone has a folder of each group that [Report.Against] found nothing to
+	// compare with.
+	Alone []string `json:"alone,omitempty"`
 }
 
 // Group is runs that differ in their seed alone, or in what decides nothing.
@@ -40,7 +43,7 @@ type Group struct {
 
 // quiet are settings that are no experiment's subject: they say where and how
 // a run was made, or which of several alike it was.
-var quiet = []string{"seed", "data", "device", "threads", "micro_batch", "workers", "log_every", "memory"}
+var quiet = []string{"seed", "device", "threads", "micro_batch", "workers", "log_every", "memory"}
 
 // first are the settings that name an experiment; others follow in the order
 // in which settings are declared.

@@ -98,6 +98,10 @@ func TestAgainst(t *testing.T) {
 	if math.Abs(a.Difference-20) > 1e-9 || a.Low < 10 || a.Low > 19 || a.High < 21 || a.High > 30 || a.Seeds != 2 {
 		t.Errorf("%+v, want 20 points over 2 seeds", a)
 	}
+	lonely := New(append(slices.Clone(runs), ended(t, of("ia3", 50, 1), true), ended(t, of("dept", 30, 1), true)))
+	if err := lonely.Against(map[string]string{"method": "prompt-tuning"}); err != nil || !slices.Equal(lonely.Alone, []string{"dept-30-1", "ia3-50-1"}) {
+		t.Errorf("without a partner: %v, %v", lonely.Alone, err)
+	}
 	if err := r.Against(map[string]string{"rank": "3"}); err == nil || !strings.Contains(hint.Of(err), "they differ in task, method") {
 		t.Errorf("another key: %v", err)
 	}

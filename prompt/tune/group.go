@@ -13,18 +13,21 @@ import (
 // group is runs that share one frozen model: at every step the batches of all
 // of them go through it together, and each moves its own prompt by its own
 // optimiser, rate and clipping. What a row contributes depends on its prompt
-// alone, so a run ends as it would have alone but for the rounding of sums.
+// alone, so a run ends as it would have alone but for the rounding of sums;
+// of a method with tensors that tasks share, families of them move together.
 // They are at the same step, or over. A run alone is a group of one.
 type group struct {
 	*shared
 	dir  string // where the state lies
 	runs []*trainer
 	bank *Bank
+	// families are the runs that share tensors, where the method has such.
+	families [][]int
 }
 
 // newGroup puts runs together at their states.
 func newGroup(all []*setup, states []*state, dir string, names []string, opts Options) (*group, error) {
-	g := &group{shared: all[0].shared, dir: dir}
+	g := &group{shared: all[0].shared, dir: dir, families: families(all)}
 	var prompts []*prompt.Prompt
 	for _, st := range states {
 		prompts = append(prompts, &prompt.Prompt{Method: all[0].settings.Method, Tensors: st.current})
@@ -151,12 +154,20 @@ func (g *group) update(ctx context.Context) error {
 		s.Tokens += g.frozen.tokens(r)
 		s.Rows++
 	}
+	for _, family := range g.families {
+		g.bank.addShared(family)
+	}
 	for k, t := range g.runs {
 		if batches[k] == nil {
 			continue
 		}
 		if err := t.update(shares[k]); err != nil {
 			return err
+		}
+	}
+	for _, family := range g.families {
+		if first := slices.IndexFunc(family, func(k int) bool { return batches[k] != nil }); first >= 0 {
+			g.bank.follow(family, family[first])
 		}
 	}
 	return nil

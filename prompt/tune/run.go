@@ -2,20 +2,14 @@ package tune
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
 	"softprompt/grad"
 	"softprompt/models"
-	"softprompt/onnx/hint"
 	"softprompt/onnx/ort"
-	"softprompt/prompt"
-	"softprompt/tasks"
 )
 
 // Options says where a run goes and who is told.
@@ -46,19 +40,6 @@ type Result struct {
 	Frozen     int64      `json:"frozen_parameters"`
 	Seconds    float64    `json:"seconds"`
 	Prompt     string     `json:"prompt"` // where the prompt lies
-}
-
-// Comparison is the same split before and after tuning.
-type Comparison struct {
-	Split    tasks.Split `json:"split"`
-	Examples int         `json:"examples"`
-	Metric   string      `json:"metric"`
-	Majority float64     `json:"majority"`  // always the commonest class
-	NoPrompt float64     `json:"no_prompt"` // the frozen model, label words ranked
-	Initial  float64     `json:"initial"`   // with the prompt it started from
-	Tuned    float64     `json:"tuned"`
-	Chosen   bool        `json:"chosen_on_it,omitempty"` // the best step was chosen on this split, as in the paper
-	Warning  string      `json:"warning,omitempty"`
 }
 
 // Train tunes a prompt in a new run folder. If ctx ends, the run is saved and
@@ -94,7 +75,9 @@ type Named struct {
 // TrainAll tunes several prompts at once: the batches of all runs go through
 // the model together. Each run gets a folder of its own below that of the
 // options. What decides the graph must be the same for all, such as model,
-// method and precision; tasks, seeds, rates, batches and steps may differ.
+// method and precision; tasks, seeds, rates, batches and steps may differ. Of
+// the method multitask, runs of different tasks that agree in seed, initial
+// prompt and optimiser share the prompt's matrix.
 func TrainAll(ctx context.Context, rt *ort.Runtime, runs []Named, opts Options) ([]*Result, error) {
 	var all []Settings
 	var names []string
@@ -147,96 +130,6 @@ func (u *setup) first() *state {
 		Revision: u.meta.Revision, Fingerprint: u.meta.Fingerprint, Tokenizer: u.meta.TokenizerHash,
 	}
 	return &state{progress: p, current: u.start.Tensors}
-}
-
-// ResumeAll is [Resume] for a folder of one run or, made by [TrainAll], of
-// several.
-func ResumeAll(ctx context.Context, rt *ort.Runtime, opts Options) ([]*Result, error) {
-	named, err := readRuns(opts.Out)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, r := range named {
-		names = append(names, r.Name)
-	}
-	for k := range max(1, len(names)) {
-		sweep(folderOf(opts.Out, names, k))
-	}
-	sweep(opts.Out)
-	states, err := loadStates(opts.Out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return restart(ctx, rt, named, names, opts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(states) != max(1, len(names)) {
-		return nil, fmt.Errorf("resuming run %s: its state is of %d runs, %s names %d", opts.Out, len(states), RunsFile, len(names))
-	}
-	var settings []Settings
-	for _, st := range states {
-		settings = append(settings, pinned(st.Settings, st.Revision))
-	}
-	all, err := newSetups(ctx, rt, settings, names, opts)
-	if err != nil {
-		return nil, err
-	}
-	defer all[0].shared.Close()
-	for k, u := range all {
-		u.settings = states[k].Settings
-		if err := u.sameModel(states[k], opts.Out); err != nil {
-			return nil, err
-		}
-	}
-	return runAll(ctx, all, states, names, opts)
-}
-
-// sameModel reports a model that is not the one the run began with.
-func (u *setup) sameModel(st *state, dir string) error {
-	was := prompt.Prompt{Meta: prompt.Meta{DModel: u.meta.DModel, Fingerprint: st.Fingerprint, TokenizerHash: st.Tokenizer}}
-	fp, err := u.model.Fingerprint()
-	if err != nil {
-		return err
-	}
-	if err := was.CheckModel(fp, u.model.Config, u.meta.TokenizerHash); err != nil {
-		return fmt.Errorf("resuming run %s: model %s is not what it was: %w", dir, st.Settings.Model, err)
-	}
-	return nil
-}
-
-// restart begins runs anew that were killed before they saved anything but
-// their settings.
-func restart(ctx context.Context, rt *ort.Runtime, named []Named, names []string, opts Options) ([]*Result, error) {
-	if named == nil {
-		s, err := ReadSettings(opts.Out)
-		if err != nil {
-			return nil, err
-		}
-		named = []Named{{Settings: s}}
-	}
-	var settings []Settings
-	for k, r := range named {
-		dir := folderOf(opts.Out, names, k)
-		if _, err := os.Stat(filepath.Join(dir, PromptFile)); err == nil {
-			return nil, hint.Wrap(fmt.Errorf("resuming run %s: it has a prompt, but no %s to go on from", dir, stateFile),
-				"the prompt can be used as it is; to tune another, give a new --out")
-		}
-		settings = append(settings, r.Settings)
-	}
-	all, err := newSetups(ctx, rt, settings, names, opts)
-	if err != nil {
-		return nil, err
-	}
-	defer all[0].shared.Close()
-	if err := planAll(ctx, all); err != nil {
-		return nil, err
-	}
-	// The settings are as complete as those of a run that was not killed.
-	if err := fillFolders(opts.Out, names, all); err != nil {
-		return nil, err
-	}
-	return begin(ctx, all, names, opts)
 }
 
 // runAll trains from states to the end and compares before and after.
@@ -315,90 +208,3 @@ func (u *setup) newTrainer(st *state, bank *Bank, k int, dir string, opts Option
 }
 
 func (t *trainer) path(name string) string { return filepath.Join(t.dir, name) }
-
-// tuned counts the elements of a prompt.
-func tuned(tensors []prompt.Tensor) int64 {
-	var n int64
-	for _, t := range tensors {
-		n += int64(len(t.Data))
-	}
-	return n
-}
-
-// frozenParameters counts the model's parameters but for those that are tuned.
-func (u *setup) frozenParameters() int64 {
-	n := u.model.Config.Parameters()
-	for _, t := range u.frozen.Method.Trainables {
-		if t.Weight == "" {
-			continue
-		}
-		size := int64(1)
-		for _, d := range t.Shape {
-			size *= d.Size
-		}
-		n -= size
-	}
-	return n
-}
-
-// untuned scores the reported split of each run by the model without a prompt,
-// once for runs whose rows are the same.
-func (g *group) untuned(ctx context.Context) ([]*Evaluation, error) {
-	plain := g.frozen.Plain()
-	defer plain.Close()
-	none, err := NewBank(nil)
-	if err != nil {
-		return nil, err
-	}
-	type asked struct {
-		task, data, template, verbalizer string
-		maxInput, maxTarget              int
-	}
-	known := map[asked]*Evaluation{}
-	var out []*Evaluation
-	for _, t := range g.runs {
-		s := t.settings
-		key := asked{s.Task, s.Data, s.Template, s.Verbalizer, s.MaxInput, s.MaxTarget}
-		if known[key] == nil {
-			if known[key], err = plain.Evaluate(ctx, none, t.judge, t.validation); err != nil {
-				return nil, err
-			}
-		}
-		out = append(out, known[key])
-	}
-	return out, nil
-}
-
-// compare scores the reported split with the prompt that the run started from
-// and with the best, beside what the model does without one, and writes the
-// best one's answers and the last line of the metrics.
-func (t *trainer) compare(ctx context.Context, before *Evaluation) (*Comparison, error) {
-	c := &Comparison{
-		Split: tasks.Validation, Examples: before.Examples, Metric: t.task.ScoreName(), Majority: before.Majority,
-		NoPrompt: before.Score, Chosen: t.settings.Choose == ChooseValidation,
-	}
-	var last *Evaluation
-	for _, p := range []struct {
-		tensors []prompt.Tensor
-		score   *float64
-	}{{t.start.Tensors, &c.Initial}, {t.bestTensors, &c.Tuned}} {
-		bank, err := NewBank(t.frozen.Method, &prompt.Prompt{Method: t.settings.Method, Tensors: p.tensors})
-		if err != nil {
-			return nil, err
-		}
-		ev, err := t.frozen.Evaluate(ctx, bank, t.judge, t.validation)
-		bank.Close()
-		if err != nil {
-			return nil, err
-		}
-		*p.score, c.Warning = ev.Score, ev.Warning
-		last = ev
-	}
-	if err := writePredictions(t.path(PredictionsFile), t.task, t.validation, last.Predictions); err != nil {
-		return nil, err
-	}
-	if err := t.logs.metrics.add(finalLine{t.Best.Step, *c}); err != nil {
-		return nil, err
-	}
-	return c, t.logs.sync()
-}

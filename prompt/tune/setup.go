@@ -66,6 +66,7 @@ func newSetups(ctx context.Context, rt *ort.Runtime, all []Settings, names []str
 		}
 		out = append(out, u)
 	}
+	startTogether(out, h.frozen.Method)
 	return out, nil
 }
 

@@ -85,7 +85,7 @@ func together(all []Settings) (Settings, error) {
 	first := all[0]
 	if info, err := prompt.LookupMethod(first.Method); err != nil || info.Alone && len(all) > 1 {
 		return first, hint.Wrap(cmp.Or(err, fmt.Errorf("%d runs cannot share a pass: method %s has one model in it", len(all), first.Method)),
-			"train these one after the other")
+			"train them one after the other, with a --seed each, or let softprompt study do that")
 	}
 	for i, s := range all[1:] {
 		for _, k := range sharing {

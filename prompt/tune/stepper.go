@@ -73,6 +73,7 @@ func NewStepperOfAll(ctx context.Context, rt *ort.Runtime, settings []Settings, 
 			return nil, err
 		}
 	}
+	startTogether(all, h.frozen.Method)
 	return newStepper(all, opts)
 }
 

@@ -2,9 +2,9 @@
 
     python tools/reference/adapters.py
 
-Writes to prompt/testdata/adapters: peft-prompt-tuning and peft-p-tuning, small folders that PEFT itself saved, adept, a
-folder as the code of ADePT saves it (none is published), and forward.safetensors: the published SST-2 adapter of DePT
-on a T5 of its width, by the authors' forward pass on transformers' model. The model's weights follow from a formula that
+Writes to prompt/testdata/adapters: peft-prompt-tuning, peft-p-tuning and peft-multitask, small folders that PEFT itself
+saved, adept, a folder as the code of ADePT saves it (none is published), and forward.safetensors: the published SST-2
+adapter of DePT on a T5 of its width, by the authors' forward pass on transformers' model. The model's weights follow from a formula that
 export/adapter_test.go has as well, so that none need be kept.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from peft import PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
+from peft import MultitaskPromptTuningConfig, PromptEncoderConfig, PromptTuningConfig, TaskType, get_peft_model
 
 import t5_model
 
@@ -28,6 +28,9 @@ def saved_by_peft():
     for name, config in {
         "peft-prompt-tuning": PromptTuningConfig(task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=3),
         "peft-p-tuning": PromptEncoderConfig(task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=3, encoder_hidden_size=8),
+        "peft-multitask": MultitaskPromptTuningConfig(
+            task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=3, num_tasks=1, num_ranks=2, prompt_tuning_init="RANDOM"
+        ),
     }.items():
         torch.manual_seed(1)
         model = get_peft_model(t5_model.load(GOLDEN / "v1_0-2x2", torch.float32), config)

@@ -1,10 +1,10 @@
-"""Golden numbers for the methods: DePT, ADePT, P-tuning, per-layer prompts, prefix tuning, IA3, model tuning.
+"""Golden numbers for the methods: DePT, ADePT, P-tuning, multitask prompts, per-layer prompts, prefix tuning, IA3, model tuning.
 
     python tools/reference/methods.py
 
 A T5 is written out here in plain PyTorch with a hook wherever a method changes it, and checked against transformers
-without a method, against PEFT's IA3 and P-tuning, and against PEFT's prefix tuning where its convention is the same. Every row of a
-batch is computed alone, without any padding of text, target or prompt, in float64. Models are those of
+without a method, against PEFT's IA3, P-tuning and multitask prompts, and against PEFT's prefix tuning where its
+convention is the same. Every row of a batch is computed alone, without any padding of text, target or prompt, in float64. Models are those of
 export/testdata/golden; the numbers go to export/testdata/golden-methods/<method>/<model>-<batch>.safetensors, where
 README.md describes every tensor.
 """
@@ -280,6 +280,20 @@ class PTuning(Method):
         return torch.cat([hidden @ t["w3"].T + t["b3"], x])
 
 
+class Multitask(Method):
+    """Wang et al. 2023 as PEFT has it (tuners/multitask_prompt_tuning/model.py): the matrix times U·V, elementwise."""
+
+    lays_prompt = True
+
+    @staticmethod
+    def tensors(c):
+        d = c["d_model"]
+        return {"prompt": (("P", d), 0.0, 2.0), "u": (("P", RANK), 0.0, 1.0), "v": ((RANK, d), 0.0, 1.0)}
+
+    def embeddings(self, x):
+        return torch.cat([self.t["prompt"] * (self.t["u"] @ self.t["v"]), x])
+
+
 class ModelTuning(Method):
     """Every weight is tuned; there is one model for all rows. Tied embeddings are one weight."""
 
@@ -417,7 +431,7 @@ class PrefixMLP(Prefix):
 
 
 METHODS = {"per-layer": PerLayer, "per-layer-add": PerLayerAdd, "ia3": IA3, "prefix": Prefix, "prefix-mlp": PrefixMLP}
-METHODS |= {"dept": DePT, "adept": ADePT, "p-tuning": PTuning, "model": ModelTuning}
+METHODS |= {"dept": DePT, "adept": ADePT, "p-tuning": PTuning, "model": ModelTuning, "multitask": Multitask}
 METHODS |= {
     "placed-after-first": AfterFirst,
     "placed-suffix": Suffix,
@@ -579,6 +593,27 @@ def check_p_tuning_against_peft(name):
     torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
 
 
+def check_multitask_against_peft(name):
+    """PEFT keeps U and V of all tasks side by side, and task_ids picks a row's."""
+    from peft import MultitaskPromptTuningConfig
+    from peft.tuners.multitask_prompt_tuning import MultitaskPromptEmbedding
+
+    ours = T5(GOLDEN / name)
+    d, p = ours.c["d_model"], 4
+    config = MultitaskPromptTuningConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=p, token_dim=d, num_transformer_submodules=1,
+        num_tasks=2, num_ranks=RANK, prompt_tuning_init="RANDOM",
+    )
+    encoder = MultitaskPromptEmbedding(config, torch.nn.Embedding(9, d)).double()
+    t = {n: x.double() for n, x in draw(Multitask.tensors(ours.c), [p, p], torch.Generator().manual_seed(7)).items()}
+    encoder.load_state_dict({"embedding.weight": t["prompt"][0], "prefix_task_cols": t["u"], "prefix_task_rows": t["v"]})
+    with torch.no_grad():
+        want = encoder(torch.arange(p)[None], torch.tensor([1]))[0]
+        own = {"prompt": t["prompt"][0], "u": t["u"][1], "v": t["v"][1]}
+        got = Multitask(own).embeddings(torch.zeros(0, d, dtype=torch.float64))
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
+
+
 def check_prefix_against_peft(name, mlp):
     """PEFT's prefix of the decoder's self-attention equals ours where the decoder's position table is 0.
 
@@ -643,6 +678,7 @@ def main():
         check_against_transformers(name)
         check_ia3_against_peft(name)
         check_p_tuning_against_peft(name)
+        check_multitask_against_peft(name)
         check_prefix_against_peft(name, mlp=False)
         check_prefix_against_peft(name, mlp=True)
     for seed, (method, kind) in enumerate(METHODS.items(), start=1):
