@@ -70,7 +70,7 @@ var initForms = []initForm{
 		fromText(RepeatedText),
 	},
 	{
-		InitForm{"file:PATH", "another prompt of the same length and width: a run folder, .safetensors or .npy"},
+		InitForm{"file:PATH", "another prompt of the same length and width: a run or adapter folder, .safetensors or .npy"},
 		"file",
 		func(path string, _ bool) (func(Source) Initialiser, error) {
 			if path == "" {
