@@ -45,6 +45,9 @@ func methodRun(t *testing.T, info prompt.MethodInfo) Settings {
 // same bytes.
 func TestMethods(t *testing.T) {
 	for _, info := range prompt.Methods() {
+		if testing.Short() && info.Name != prompt.MethodPromptTuning && info.Name != prompt.MethodModel {
+			continue // export's tests have their kernels
+		}
 		t.Run(info.Name, func(t *testing.T) { testMethod(t, methodRun(t, info)) })
 	}
 	info, err := prompt.LookupMethod(prompt.MethodPromptTuning)

@@ -14,7 +14,7 @@ func TestOptions(t *testing.T) {
 	if o.command != "go run ./tools/bench -peers=softprompt, peft -rounds=3 -sizes=small" {
 		t.Errorf("command %q: it names what changes the numbers and no paths", o.command)
 	}
-	if len(o.sizes) != 1 || len(o.sections) != 4 || len(o.peers) != 2 || o.peers[1].dtype != "float32" || o.shape != (shape{100, 128, 4, 16}) || o.threads != 2 || o.dropout != 0 {
+	if len(o.sizes) != 1 || len(o.sections) != 5 || len(o.peers) != 2 || o.peers[1].dtype != "float32" || o.shape != (shape{100, 128, 4, 16}) || o.threads != 2 || o.dropout != 0 {
 		t.Errorf("options %+v", o)
 	}
 	cmd, err := o.peers[1].command(t.Context(), "DIR", o)

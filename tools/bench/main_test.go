@@ -117,7 +117,10 @@ func TestBench(t *testing.T) {
 	if e := r.Eval; e.Rows != 4 || len(e.Runs) != 5 || e.SameChoice != 1 || e.SameText != 1 || e.Difference != 0 || e.Length < 1 {
 		t.Errorf("evaluation %+v", e)
 	}
-	if len(r.Goals) != 3+1+4+3 {
+	if m := r.Many; len(m.Together) != 2 || len(m.Alone) != 2 || m.Rows != 5 {
+		t.Errorf("several prompts: %+v", m)
+	}
+	if len(r.Goals) != 3+1+4+3+1 {
 		t.Errorf("goals %+v", r.Goals)
 	}
 	for _, want := range []string{"mini, softprompt", "mini, PEFT", "start beyond a step", "mini, BoolQ", "greedy decoding against transformers", "batch 2, prompt 3, input 4, targets 2, dropout 0, 1 threads;", "median of 2 interleaved rounds after 1."} {
