@@ -1,6 +1,7 @@
 // Package atomicfile writes files that are there whole or not at all: to a
 // temporary name in the same folder, synced, then renamed. Call [Write] for
-// bytes at hand and [Create] for what is streamed.
+// bytes at hand and [Create] for what is streamed. [Sweep] removes what a
+// process left behind that was killed before it could rename.
 package atomicfile
 
 import (
@@ -8,7 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
+
+// temporary follows the name of a file under way.
+const temporary = ".tmp-"
 
 // File is a file under way. Until Commit its name does not show; Close
 // without Commit removes it.
@@ -21,7 +26,7 @@ type File struct {
 // Create starts a file that Commit will put at path, replacing what is there.
 // The folder must exist.
 func Create(path string) (*File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+temporary+"*")
 	if err != nil {
 		return nil, fmt.Errorf("creating a temporary file for %s: %w", path, err)
 	}
@@ -85,5 +90,23 @@ func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		d.Sync()
 		d.Close()
+	}
+}
+
+// Sweep removes the temporary files that were to become path. Nobody may be
+// writing it.
+func Sweep(path string) {
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // nothing is there
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "."+name+temporary) {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
 	}
 }

@@ -82,3 +82,31 @@ func TestErrorsNameThePath(t *testing.T) {
 		t.Errorf("left behind: %v", n)
 	}
 }
+
+// TestSweep: what was under way to a name goes, all else stays.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "run[1].json")
+	f, err := atomicfile.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.File.Close() // and the process is killed
+	for _, other := range []string{path, filepath.Join(dir, "run[1].json.tmp-1"), filepath.Join(dir, ".run[2].json.tmp-1")} {
+		if err := os.WriteFile(other, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	atomicfile.Sweep(path)
+	atomicfile.Sweep(filepath.Join(dir, "nowhere", "file"))
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 3 {
+		t.Errorf("left are %v", left)
+	}
+	if _, err := os.Stat(f.Name()); err == nil {
+		t.Error("the temporary file is still there")
+	}
+}

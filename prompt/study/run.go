@@ -98,6 +98,7 @@ func finished(dir string) (*Outcome, error) {
 
 // make makes a variant's runs, or goes on with them, and scores them.
 func (p Plan) make(ctx context.Context, rt *ort.Runtime, v Variant, dir string, opts Options) (*Outcome, error) {
+	atomicfile.Sweep(filepath.Join(dir, OutcomeFile)) // of a study that was killed while it wrote
 	results, err := train(ctx, rt, v, dir, opts)
 	if err != nil {
 		return nil, err

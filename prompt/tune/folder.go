@@ -89,11 +89,8 @@ func makeStateFolder(dir string) error {
 // sweep removes the temporary files that a process left which was killed while
 // it saved.
 func sweep(dir string) {
-	for _, file := range []string{ConfigFile, RunsFile, TaskFile, PromptFile, CurveFile, stateFile} {
-		left, _ := filepath.Glob(filepath.Join(dir, filepath.Dir(file), "."+filepath.Base(file)+".tmp-*"))
-		for _, path := range left {
-			os.Remove(path)
-		}
+	for _, file := range []string{ConfigFile, RunsFile, TaskFile, PromptFile, PredictionsFile, CurveFile, stateFile} {
+		atomicfile.Sweep(filepath.Join(dir, file))
 	}
 }
 
