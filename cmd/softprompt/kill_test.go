@@ -19,6 +19,9 @@ import (
 // the libraries' loading included; a third between the first step of that
 // process and the next time it saves; and a third while it saves.
 func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what a kill leaves does not depend on the runtime")
+	}
 	home := newHome(t)
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
