@@ -2,22 +2,37 @@ package prompt
 
 import "softprompt/models"
 
-// Parameters counts what a method tunes: its trainables, of a prompt of the
-// method's length.
-func (m *Method) Parameters() int64 {
-	var total int64
-	for _, t := range m.Trainables {
-		n := int64(1)
-		for _, d := range t.Shape {
-			if d.Sym == "P" {
-				n *= int64(m.Sizes.Length)
-			} else {
-				n *= d.Size
-			}
+// elements counts the numbers of a trainable in a prompt of some length.
+func (t Trainable) elements(length int) int64 {
+	n := int64(1)
+	for _, d := range t.Shape {
+		if d.Sym == "P" {
+			n *= int64(length)
+		} else {
+			n *= d.Size
 		}
-		total += n
 	}
-	return total
+	return n
+}
+
+// Tuned counts what the method tunes: its trainables, of a prompt of the
+// method's length.
+func (m *Method) Tuned() (n int64) {
+	for _, t := range m.Trainables {
+		n += t.elements(m.Sizes.Length)
+	}
+	return n
+}
+
+// Frozen counts the parameters of a model that stay as they are.
+func (m *Method) Frozen(c models.Config) int64 {
+	n := c.Parameters()
+	for _, t := range m.Trainables {
+		if t.Weight != "" {
+			n -= t.elements(0)
+		}
+	}
+	return n
 }
 
 // Count is what a method tunes and keeps of a model's parameters.
@@ -38,17 +53,14 @@ func (i MethodInfo) CountParameters(c models.Config, s Sizes) (Count, error) {
 	if err != nil {
 		return Count{}, err
 	}
-	n := Count{Tuned: m.Parameters(), Frozen: c.Parameters()}
+	n := Count{Tuned: m.Tuned(), Frozen: m.Frozen(c)}
 	n.Kept = n.Tuned
 	if i.Keeps != "" {
 		kept, err := NewMethod(i.Keeps, c, Sizes{Length: s.Length})
 		if err != nil {
 			return Count{}, err
 		}
-		n.Kept = kept.Parameters()
-	}
-	if i.Name == MethodModel {
-		n.Frozen = 0
+		n.Kept = kept.Tuned()
 	}
 	return n, nil
 }

@@ -77,9 +77,9 @@ type MethodInfo struct {
 	ByModel bool
 	// Keeps names the method that Fold makes a prompt of; "" is this one.
 	Keeps string
-	// Alone says that a pass has one prompt of the method, so that runs cannot
-	// share it.
-	Alone bool
+	// Weights says that the method tunes the model's own weights. A pass has one
+	// such model, and nothing can be made of the weights beforehand.
+	Weights bool
 	// New returns the method for a model. Sizes that are 0 take their default,
 	// and those that make no sense are an error.
 	New func(c models.Config, s Sizes) (*Method, error)
@@ -150,6 +150,15 @@ func LookupMethod(name string) (MethodInfo, error) {
 		}
 	}
 	return MethodInfo{}, hint.Wrap(fmt.Errorf("there is no method %q", name), "methods: %s", strings.Join(MethodNames(), ", "))
+}
+
+// CheckShared reports a method of which one pass cannot have n prompts.
+func CheckShared(method string, n int) error {
+	info, err := LookupMethod(method)
+	if err == nil && info.Weights && n > 1 {
+		err = fmt.Errorf("%d prompts cannot share a pass: method %s has one model in it", n, method)
+	}
+	return err
 }
 
 // NewMethod returns the method of a name for a model.

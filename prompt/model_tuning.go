@@ -17,7 +17,7 @@ const tunedPrefix = "tuned."
 // model itself.
 var modelTuning = MethodInfo{
 	Name: MethodModel, Help: "every weight of the model, the paper's baseline (Raffel et al. 2020)",
-	ByModel: true, Alone: true, New: ModelTuning,
+	ByModel: true, Weights: true, New: ModelTuning,
 	// T5's own: Adafactor at 0.001 with its scaling by parameters (Raffel et al.
 	// 2020, section 3.1.2). The reference goes on from the moments of
 	// pre-training, which no published checkpoint of PyTorch has; without them

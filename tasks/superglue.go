@@ -1,5 +1,7 @@
 package tasks
 
+import "fmt"
+
 // The tasks of SuperGLUE (Wang et al. 2019) that have one row a line and label
 // words. MultiRC, ReCoRD and WSC have files of their own.
 //
@@ -139,4 +141,19 @@ func flatJSON(label JSONType, texts ...string) func(labelled bool) Reader {
 		}
 		return JSONL(fields...)
 	}
+}
+
+// superGLUEPassage reads what a line of MultiRC and of ReCoRD begins with: its
+// number, and a passage with its text.
+func superGLUEPassage(line jsonObject) (number int, passage jsonObject, text string, err error) {
+	if number, err = line.integer("idx"); err != nil {
+		return 0, nil, "", err
+	}
+	if passage, err = line.object("passage"); err != nil {
+		return 0, nil, "", err
+	}
+	if text, err = passage.text("text"); err != nil {
+		err = fmt.Errorf("in the passage: %w", err)
+	}
+	return number, passage, text, err
 }

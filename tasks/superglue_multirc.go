@@ -38,17 +38,9 @@ func withoutHTML(_, text string) string { return html.Replace(text) }
 // line.
 func multiRCFile(labelled bool) Reader {
 	return jsonLines(func(line jsonObject) ([]Record, error) {
-		number, err := line.integer("idx")
+		number, passage, paragraph, err := superGLUEPassage(line)
 		if err != nil {
 			return nil, err
-		}
-		passage, err := line.object("passage")
-		if err != nil {
-			return nil, err
-		}
-		paragraph, err := passage.text("text")
-		if err != nil {
-			return nil, fmt.Errorf("in the passage: %w", err)
 		}
 		questions, err := passage.objects("questions")
 		if err != nil {

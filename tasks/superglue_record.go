@@ -43,17 +43,9 @@ func castRecord(r *Record) error {
 // recordFile reads a passage with its queries from each line.
 func recordFile(labelled bool) Reader {
 	return jsonLines(func(line jsonObject) ([]Record, error) {
-		number, err := line.integer("idx")
+		number, passage, text, err := superGLUEPassage(line)
 		if err != nil {
 			return nil, err
-		}
-		passage, err := line.object("passage")
-		if err != nil {
-			return nil, err
-		}
-		text, err := passage.text("text")
-		if err != nil {
-			return nil, fmt.Errorf("in the passage: %w", err)
 		}
 		entities, err := recordEntities(passage, text)
 		if err != nil {

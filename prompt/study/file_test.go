@@ -135,6 +135,7 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
+		"base: {task: sst2, method: model}\nseeds: 2\nensemble: true": "2 prompts cannot share a pass",
 		"base: {steps: 3}":                                       "no task is named",
 		"base: {task: sst3}":                                     `no task named "sst3"`,
 		"base: {task: sst2}\ntransfer: [{task: sst3}]":           `transfer: no task named "sst3"`,

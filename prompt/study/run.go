@@ -144,11 +144,7 @@ func train(ctx context.Context, rt *ort.Runtime, v Variant, dir string, opts Opt
 	if opts.Report != nil {
 		told.Report = func(e tune.Event) { opts.Report(v, e) }
 	}
-	info, err := prompt.LookupMethod(v.Runs[0].Settings.Method)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Alone {
+	if prompt.CheckShared(v.Runs[0].Settings.Method, len(v.Runs)) == nil {
 		told.Out = dir
 		return startOrGoOn(dir, func() ([]*tune.Result, error) { return tune.TrainAll(ctx, rt, v.Runs, told) },
 			func() ([]*tune.Result, error) { return tune.ResumeAll(ctx, rt, told) })

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"softprompt/onnx/hint"
+	"softprompt/prompt"
 	"softprompt/prompt/tune"
 	"softprompt/tasks"
 )
@@ -89,6 +90,11 @@ func (p Plan) variant(choices []Choice, data string) (Variant, error) {
 	s, err := settings(values)
 	if err != nil {
 		return v, err
+	}
+	if p.Ensemble {
+		if err := prompt.CheckShared(s.Method, p.Seeds); err != nil {
+			return v, hint.Wrap(err, "leave ensemble out")
+		}
 	}
 	for i := range max(1, p.Seeds) {
 		one := s

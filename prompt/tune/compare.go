@@ -20,31 +20,6 @@ type Comparison struct {
 	Warning  string      `json:"warning,omitempty"`
 }
 
-// tuned counts the elements of a prompt.
-func tuned(tensors []prompt.Tensor) int64 {
-	var n int64
-	for _, t := range tensors {
-		n += int64(len(t.Data))
-	}
-	return n
-}
-
-// frozenParameters counts the model's parameters but for those that are tuned.
-func (u *setup) frozenParameters() int64 {
-	n := u.model.Config.Parameters()
-	for _, t := range u.frozen.Method.Trainables {
-		if t.Weight == "" {
-			continue
-		}
-		size := int64(1)
-		for _, d := range t.Shape {
-			size *= d.Size
-		}
-		n -= size
-	}
-	return n
-}
-
 // untuned scores the reported split of each run by the model without a prompt,
 // once for runs whose rows are the same.
 func (g *group) untuned(ctx context.Context) ([]*Evaluation, error) {

@@ -1,7 +1,6 @@
 package tune
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,9 +48,8 @@ func NewEnsemble(ctx context.Context, rt *ort.Runtime, paths []string, opts Pred
 
 // join puts all prompts into the bank.
 func (e *Ensemble) join(paths []string) error {
-	if info, err := prompt.LookupMethod(e.Prompt.Method); err != nil || info.Alone && len(paths) > 1 {
-		return hint.Wrap(cmp.Or(err, fmt.Errorf("%d prompts cannot share a pass: method %s has one model in it", len(paths), e.Prompt.Method)),
-			"score them one by one: softprompt eval %s", paths[0])
+	if err := prompt.CheckShared(e.Prompt.Method, len(paths)); err != nil {
+		return hint.Wrap(err, "score them one by one: softprompt eval %s", paths[0])
 	}
 	fp, err := e.Model.Fingerprint()
 	if err != nil {

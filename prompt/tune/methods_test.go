@@ -135,7 +135,7 @@ func TestModelTuningAlone(t *testing.T) {
 	opts := opened
 	opts.Out = filepath.Join(t.TempDir(), "two")
 	_, err = TrainAll(ctx, rt, []Named{{"a", s}, {"b", s}}, opts)
-	wantError(t, err, "2 runs cannot share a pass: method model has one model in it")
+	wantError(t, err, "2 prompts cannot share a pass: method model has one model in it")
 	s.Precision = "int8"
 	opts.Out = filepath.Join(t.TempDir(), "int8")
 	_, err = Train(ctx, rt, s, opts)

@@ -52,7 +52,7 @@ func NewPlan(ctx context.Context, rt *ort.Runtime, s Settings, opts Options) (*P
 	p := &Plan{
 		Settings: s, TrainRows: len(rows), HeldOut: len(u.held), Validation: len(u.validation),
 		Epochs: float64(s.Steps) * float64(s.Batch) / float64(len(rows)),
-		Tuned:  tuned(u.start.Tensors), Frozen: u.frozenParameters(),
+		Tuned:  u.frozen.Method.Tuned(), Frozen: u.frozen.Method.Frozen(u.model.Config),
 	}
 	for _, r := range rows {
 		p.LongestIn = max(p.LongestIn, len(r.IDs))

@@ -162,7 +162,7 @@ func runAll(ctx context.Context, all []*setup, states []*state, names []string, 
 		}
 		results = append(results, &Result{
 			Name: t.name, Settings: t.settings, Steps: t.Step, BestStep: t.Best.Step, HeldOut: t.Best.Score, Validation: *c,
-			Tuned: tuned(t.bestTensors), Frozen: t.frozenParameters(), Seconds: t.seconds(), Prompt: t.path(PromptFile),
+			Tuned: t.frozen.Method.Tuned(), Frozen: t.frozen.Method.Frozen(t.model.Config), Seconds: t.seconds(), Prompt: t.path(PromptFile),
 		})
 	}
 	return results, nil

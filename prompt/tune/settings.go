@@ -183,9 +183,6 @@ func (s Settings) Check() error {
 	if _, err := s.rule(); err != nil {
 		return err
 	}
-	if _, err := export.ParsePrecision(string(s.Precision)); err != nil {
-		return fmt.Errorf("--precision: %w", err)
-	}
 	_, err := grad.ParseSchedule(s.Schedule)
 	return err
 }
@@ -197,7 +194,7 @@ func (s Settings) checkMethod() error {
 	if err != nil {
 		return hint.Wrap(fmt.Errorf("--method is %q, which is not known", s.Method), "methods: %s", strings.Join(prompt.MethodNames(), ", "))
 	}
-	if s.Method == prompt.MethodModel && s.Precision != export.FP32 && s.Precision != "" {
+	if info.Weights && s.Precision != export.FP32 && s.Precision != "" {
 		return fmt.Errorf("--precision is %s, which is for weights that do not change: method %s takes fp32", s.Precision, s.Method)
 	}
 	for _, size := range []struct {

@@ -1,7 +1,6 @@
 package tune
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -83,9 +82,8 @@ var sharing = []struct {
 // or says what keeps them from one pass.
 func together(all []Settings) (Settings, error) {
 	first := all[0]
-	if info, err := prompt.LookupMethod(first.Method); err != nil || info.Alone && len(all) > 1 {
-		return first, hint.Wrap(cmp.Or(err, fmt.Errorf("%d runs cannot share a pass: method %s has one model in it", len(all), first.Method)),
-			"train them one after the other, with a --seed each, or let softprompt study do that")
+	if err := prompt.CheckShared(first.Method, len(all)); err != nil {
+		return first, hint.Wrap(err, "train them one after the other, with a --seed each, or let softprompt study do that")
 	}
 	for i, s := range all[1:] {
 		for _, k := range sharing {

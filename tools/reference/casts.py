@@ -22,6 +22,8 @@ import tensorflow as tf
 from t5.data import glue_utils, postprocessors, preprocessors
 from tensorflow_datasets.text import glue, super_glue
 
+from question_tasks import questions
+
 # Our name, the benchmark's code, its configuration, and a file for each split. "." is where MRPC has several.
 TASKS = [
     ("boolq", super_glue.SuperGlue, "boolq", {"train": "superglue/BoolQ/train.jsonl"}),
@@ -55,20 +57,6 @@ READING = [
     ("mrqa-textbookqa", "test", "mrqa/TextbookQA.jsonl"),
     ("mrqa-drop", "test", "mrqa/DROP.jsonl"),
 ]
-
-
-def questions(path):
-    """The questions of a file in SQuAD's form, or in MRQA's: question, context, right answers."""
-    if path.suffix == ".json":
-        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-            for paragraph in article["paragraphs"]:
-                for qa in paragraph["qas"]:
-                    yield qa["question"], paragraph["context"], [a["text"] for a in qa["answers"]]
-        return
-    for line in path.read_text(encoding="utf-8").splitlines()[1:]:  # the first is a header
-        line = json.loads(line)
-        for qa in line["qas"]:
-            yield qa["question"], line["context"], qa["answers"]
 
 
 def cast_question(question, context, answers):

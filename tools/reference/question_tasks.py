@@ -33,6 +33,7 @@ def cast(question, context, answers):
 
 
 def questions(path):
+    """The questions of a file in SQuAD's form, or in MRQA's: question, context, right answers."""
     if path.suffix == ".json":
         for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
             for paragraph in article["paragraphs"]:
@@ -51,4 +52,5 @@ def main():
     (data / "golden" / "questions.json").write_text(json.dumps(out, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()
