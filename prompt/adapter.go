@@ -1,11 +1,14 @@
 package prompt
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,23 +56,26 @@ type adapter struct {
 type adapterForm struct {
 	method  string
 	tensors map[string]string // ours by theirs
+	// size reads the method's sizes off the tensors; nil is of a method that has
+	// none but its length.
+	size func(c *adapter, p *Prompt) (Sizes, error)
 }
 
 // adapterForms is the table of the types that are read.
 var adapterForms = map[string]adapterForm{
-	"PROMPT_TUNING": {MethodPromptTuning, map[string]string{"prompt_embeddings": TensorPrompt}},
+	"PROMPT_TUNING": {MethodPromptTuning, map[string]string{"prompt_embeddings": TensorPrompt}, nil},
 	// What PEFT keeps of P-tuning is what its network made.
-	"P_TUNING": {MethodPromptTuning, map[string]string{"prompt_embeddings": TensorPrompt}},
+	"P_TUNING": {MethodPromptTuning, map[string]string{"prompt_embeddings": TensorPrompt}, nil},
 	"MULTITASK_PROMPT_TUNING": {MethodMultitask, map[string]string{
 		"prompt_embeddings": TensorPrompt, "prefix_task_cols": TensorU, "prefix_task_rows": TensorV,
-	}},
+	}, (*adapter).sizeMultitask},
 	"PROMPT_TUNING_LORA": {MethodDePT, map[string]string{
 		"prompt_embeddings": TensorPrompt, "prompt_encoder.lora_embedding_A": TensorDePTA, "prompt_encoder.lora_embedding_B": TensorDePTB,
-	}},
+	}, (*adapter).sizeDePT},
 	"PROMPT_TUNING_LORAX": {MethodADePT, map[string]string{
 		"prompt_embeddings": TensorPrompt, "prompt_encoder.lora_embedding_A": TensorW1, "prompt_encoder.lora_embedding_a": TensorB1,
 		"prompt_encoder.lora_embedding_B": TensorW2, "prompt_encoder.lora_embedding_b": TensorB2,
-	}},
+	}, (*adapter).sizeADePT},
 }
 
 // deptAlpha is the only lora_alpha that DePT's scale is known for.
@@ -82,8 +88,8 @@ func isAdapter(dir string) bool {
 }
 
 // LoadAdapter reads a prompt from an adapter folder of PEFT (prompt tuning,
-// P-tuning and multitask prompt tuning), DePT or ADePT. It says nothing about its task, and of its model
-// the name alone.
+// P-tuning and multitask prompt tuning), DePT or ADePT. It says nothing about
+// its task, and of its model the name alone.
 func LoadAdapter(dir string) (*Prompt, error) {
 	p, err := loadAdapter(dir)
 	if err != nil {
@@ -145,8 +151,8 @@ func parseAdapter(data []byte) (*adapter, error) {
 			"read are PROMPT_TUNING, P_TUNING, MULTITASK_PROMPT_TUNING, and DePT's and ADePT's PROMPT_TUNING_LORA and PROMPT_TUNING_LORAX")
 	case c.Task != "" && c.Task != "SEQ_2_SEQ_LM":
 		return nil, fmt.Errorf("%s: task_type is %.40q, and T5's is SEQ_2_SEQ_LM", adapterConfig, c.Task)
-	case c.Vectors < 0 || c.Width < 0 || c.Rank < 0 || c.MaxLength < 0 || c.Submodules < 0:
-		return nil, fmt.Errorf("%s: a size is negative", adapterConfig)
+	case slices.ContainsFunc([]int{c.Vectors, c.Width, c.Rank, c.MaxLength, c.Submodules}, func(n int) bool { return n < 0 || n > math.MaxInt32 }):
+		return nil, fmt.Errorf("%s: a size is negative or impossible", adapterConfig)
 	case form.method == MethodDePT && c.Alpha != deptAlpha && c.Alpha != 0:
 		return nil, fmt.Errorf("%s: lora_alpha is %v, and DePT's scale is known for %d alone", adapterConfig, c.Alpha, deptAlpha)
 	}
@@ -180,8 +186,8 @@ func (c *adapter) prompt(weights *models.Checkpoint) (*Prompt, error) {
 		}
 		p.Tensors = append(p.Tensors, Tensor{own, slices.Clone(info.Shape), data})
 	}
-	for theirs, own := range form.tensors {
-		if p.Tensor(own) == nil {
+	for _, theirs := range slices.Sorted(maps.Keys(form.tensors)) {
+		if p.Tensor(form.tensors[theirs]) == nil {
 			return nil, hint.Wrap(fmt.Errorf("its weights have no %s", theirs),
 				"without it the prompt does not do what it did; some published adapters of DePT were saved so")
 		}
@@ -190,49 +196,60 @@ func (c *adapter) prompt(weights *models.Checkpoint) (*Prompt, error) {
 	if len(matrix.Shape) != 2 {
 		return nil, fmt.Errorf("prompt_embeddings is of shape %v, want rows of the model's width", matrix.Shape)
 	}
-	all := matrix.Shape[0]
-	if err := c.encoderRows(matrix); err != nil {
+	if c.Width > 0 && int64(c.Width) != matrix.Shape[1] {
+		return nil, fmt.Errorf("prompt_embeddings has rows of %d, and token_dim is %d", matrix.Shape[1], c.Width)
+	}
+	if form.size != nil {
+		sizes, err := form.size(c, p)
+		if err != nil {
+			return nil, err
+		}
+		p.Meta.Sizes = sizes.Map()
+	}
+	if err := c.encoderRows("prompt_embeddings", matrix); err != nil {
 		return nil, err
 	}
 	p.Meta.Length, p.Meta.DModel = int(matrix.Shape[0]), int(matrix.Shape[1])
-	sizes := Sizes{}
-	switch form.method {
-	case MethodDePT:
-		if a := p.Tensor(TensorDePTA).Shape; len(a) == 2 {
-			sizes.Rows, sizes.Rank = int(a[0]), int(a[1])
-		}
-		p.Meta.MaxInput = sizes.Rows
-	case MethodMultitask:
-		if err := oneTask(p.Tensor(TensorU), p.Tensor(TensorV)); err != nil {
-			return nil, err
-		}
-		u := p.Tensor(TensorU)
-		sizes.Rank = int(u.Shape[1])
-		if u.Shape[0] == all { // of both submodules, as the matrix
-			u.Shape[0], u.Data = matrix.Shape[0], u.Data[:matrix.Shape[0]*u.Shape[1]]
-		}
-	case MethodADePT:
-		if w := p.Tensor(TensorW1).Shape; len(w) == 2 {
-			sizes.Rank = int(w[1])
-		}
-		p.Meta.MaxInput = c.MaxLength
-	}
-	p.Meta.Sizes = sizes.Map()
 	return p, nil
 }
 
-// encoderRows cuts the matrix to the encoder's rows: where PEFT has a prompt
-// for each of two submodules, it reads the first one's alone.
-func (c *adapter) encoderRows(m *Tensor) error {
-	rows, width := int(m.Shape[0]), int(m.Shape[1])
-	if c.Width > 0 && c.Width != width {
-		return fmt.Errorf("prompt_embeddings has rows of %d, and token_dim is %d", width, c.Width)
+// sizeDePT reads the rows and the rank off A [L,r].
+func (c *adapter) sizeDePT(p *Prompt) (s Sizes, err error) {
+	if a := p.Tensor(TensorDePTA).Shape; len(a) == 2 {
+		s.Rows, s.Rank = int(a[0]), int(a[1])
 	}
+	p.Meta.MaxInput = s.Rows
+	return s, nil
+}
+
+// sizeADePT reads the rank off W1 [d,r].
+func (c *adapter) sizeADePT(p *Prompt) (s Sizes, err error) {
+	if w := p.Tensor(TensorW1).Shape; len(w) == 2 {
+		s.Rank = int(w[1])
+	}
+	p.Meta.MaxInput = c.MaxLength
+	return s, nil
+}
+
+// sizeMultitask makes of what PEFT keeps for each task, which has to be one, U
+// [P,r] and V [r,d].
+func (c *adapter) sizeMultitask(p *Prompt) (Sizes, error) {
+	u, v := p.Tensor(TensorU), p.Tensor(TensorV)
+	if err := oneTask(u, v); err != nil {
+		return Sizes{}, err
+	}
+	return Sizes{Rank: int(u.Shape[1])}, c.encoderRows("prefix_task_cols", u)
+}
+
+// encoderRows cuts a matrix to the encoder's rows: where PEFT has a prompt for
+// each of two submodules, it reads the first one's alone.
+func (c *adapter) encoderRows(name string, m *Tensor) error {
+	rows, width := int(m.Shape[0]), int(m.Shape[1])
 	if c.Vectors == 0 || rows == c.Vectors {
 		return nil
 	}
-	if rows != c.Vectors*max(c.Submodules, 2) {
-		return fmt.Errorf("prompt_embeddings has %d rows, and num_virtual_tokens is %d", rows, c.Vectors)
+	if rows != c.Vectors*cmp.Or(c.Submodules, 2) {
+		return fmt.Errorf("%s has %d rows, and num_virtual_tokens is %d", name, rows, c.Vectors)
 	}
 	m.Shape[0], m.Data = int64(c.Vectors), m.Data[:c.Vectors*width]
 	return nil

@@ -144,8 +144,11 @@ func (a *Axis) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// maxFile bounds a study's file.
-const maxFile = 1 << 20
+// Bounds of a study: the bytes of its file, and the combinations it asks for.
+const (
+	maxFile     = 1 << 20
+	maxVariants = 10_000
+)
 
 // Load reads a study.
 func Load(path string) (*File, error) {
@@ -201,7 +204,11 @@ func (p Plan) check() error {
 	if p.Seeds < 0 || p.Seeds > 1000 {
 		return fmt.Errorf("seeds is %d, want 1 to 1000", p.Seeds)
 	}
+	combinations := 1
 	for i, a := range p.Vary {
+		if combinations *= len(a.Values); combinations > maxVariants {
+			return fmt.Errorf("vary: more than %d combinations", maxVariants)
+		}
 		for j, c := range a.Values {
 			if slices.ContainsFunc(a.Values[:j], func(o Choice) bool { return o.Name == c.Name }) {
 				return fmt.Errorf("vary: %s has %s twice", a.Name, c.Name)

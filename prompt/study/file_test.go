@@ -1,6 +1,7 @@
 package study
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,20 +110,30 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// numbers is 1, 2, …, n.
+func numbers(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprint(i+1))
+	}
+	return strings.Join(list, ",")
+}
+
 // TestRefuses: what is wrong is named, with its line where it has one.
 func TestRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                       "the file is empty",
-		"base: [1]":                              "line 1: want settings",
-		"base: {task: sst2}\nvery: []":           "line 2: field very not found",
-		"base: {task: [sst2]}":                   "line 1: task is no single value",
-		"base: {task: sst2, task: imdb}":         "line 1: task is there twice",
-		"vary: [{length: []}]":                   "line 1: length has no values",
-		"vary: [{length: 5}]":                    "line 1: length has no values",
-		"vary: [{length: [{a: 1}]}]":             "line 1: length wants single values",
-		"vary: [{length: [1], rank: [2]}]":       "line 1: want one thing that is varied",
-		"vary: [{length: [1, 1]}]":               "vary: length has 1 twice",
-		"vary: [{length: [1]}, {length: [2]}]":   "vary: length is there twice",
+		"":                                     "the file is empty",
+		"base: [1]":                            "line 1: want settings",
+		"base: {task: sst2}\nvery: []":         "line 2: field very not found",
+		"base: {task: [sst2]}":                 "line 1: task is no single value",
+		"base: {task: sst2, task: imdb}":       "line 1: task is there twice",
+		"vary: [{length: []}]":                 "line 1: length has no values",
+		"vary: [{length: 5}]":                  "line 1: length has no values",
+		"vary: [{length: [{a: 1}]}]":           "line 1: length wants single values",
+		"vary: [{length: [1], rank: [2]}]":     "line 1: want one thing that is varied",
+		"vary: [{length: [1, 1]}]":             "vary: length has 1 twice",
+		"vary: [{length: [1]}, {length: [2]}]": "vary: length is there twice",
+		"vary: [{length: [" + numbers(101) + "]}, {rank: [" + numbers(100) + "]}]": "more than 10000 combinations",
 		"seeds: -1":                              "seeds is -1",
 		"full: {seeds: 100000}":                  "seeds is 100000",
 		"transfer: [{split: test}]":              "transfer: a task is missing",
