@@ -105,7 +105,7 @@ func feed(m *Method, rows []int64, prompts ...*Prompt) map[string]*onnx.Tensor {
 	return in
 }
 
-// uniform draws a tensor in ±1.
+// drawn is a tensor of numbers in ±1.
 func drawn(seed uint64, dims ...int64) *onnx.Tensor {
 	n := int64(1)
 	for _, d := range dims {
