@@ -48,11 +48,15 @@ func (v *visit) keep(update bool) error {
 	return nil
 }
 
-// hold answers once it is released, and tells when it is asked.
+// hold answers once it is released, and tells when it is asked. A hub that
+// closes lets go of it too.
 func hold(held, release chan struct{}) hubtest.Fault {
 	return func(w http.ResponseWriter, r *http.Request, serve http.Handler) {
 		close(held)
-		<-release
-		serve.ServeHTTP(w, r)
+		select {
+		case <-release:
+			serve.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
 	}
 }

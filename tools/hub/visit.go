@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -159,6 +160,9 @@ func (v *visit) runPython(ctx context.Context, home string, offline bool, args .
 		if args[0] == "scan" || args[0] == "share" {
 			continue
 		}
+		if len(fields) != 3 {
+			return fmt.Errorf("%s printed %q, want a checksum, a commit and a name", script, line)
+		}
 		if err := v.check(fields[0], fields[1], fields[2]); err != nil {
 			return err
 		}
@@ -205,6 +209,10 @@ func (v *visit) check(sum, commit, name string) error {
 	return fmt.Errorf("%s of %s has another content than on the hub", name, commit)
 }
 
+// patience is how long Python is watched while it waits for a lock; softprompt
+// is for a fifth of it.
+var patience = 5 * time.Second
+
 // locks lets Python hold a file's lock: softprompt waits until it lets go.
 // The other way round, Python waits.
 func (v *visit) locks(ctx context.Context) error {
@@ -228,13 +236,13 @@ func (v *visit) locks(ctx context.Context) error {
 	defer cmd.Wait()
 	defer in.Close()
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
-		return fmt.Errorf("huggingface_hub does not lock: %q, %w", line, err)
+		return errors.Join(fmt.Errorf("huggingface_hub does not lock: it said %q", line), err)
 	}
 	v.hub.Counts()
-	short, cancel := context.WithTimeout(ctx, time.Second)
+	short, cancel := context.WithTimeout(ctx, patience/5)
 	defer cancel()
 	weights := []string{"model.safetensors"}
-	if err := v.runGo(short, home, false, weights, "main"); err == nil || v.hub.Counts()["storage"] != 0 {
+	if err := v.runGo(short, home, false, weights, "main"); !errors.Is(err, context.DeadlineExceeded) || v.hub.Counts()["storage"] != 0 {
 		return fmt.Errorf("softprompt did not wait for Python's lock: %v", err)
 	}
 	in.Close()
@@ -250,12 +258,16 @@ func (v *visit) locks(ctx context.Context) error {
 	v.hub.Break("storage", "", 1, hold(held, release))
 	ours, theirs := make(chan error, 1), make(chan error, 1)
 	go func() { ours <- v.runGo(ctx, home, false, weights, "main") }()
-	<-held
+	select {
+	case <-held:
+	case err := <-ours:
+		return errors.Join(errors.New("softprompt did not come to its download"), err)
+	}
 	go func() { theirs <- v.runPython(ctx, home, false, "files", repo, "main", weights[0]) }()
 	select {
 	case err := <-theirs:
-		return fmt.Errorf("huggingface_hub did not wait for our lock: %w", err)
-	case <-time.After(5 * time.Second):
+		return errors.Join(errors.New("huggingface_hub did not wait for our lock"), err)
+	case <-time.After(patience):
 	}
 	v.hub.Counts()
 	close(release)
