@@ -37,10 +37,10 @@ type Definition struct {
 
 	Metrics   Texts   `yaml:"metrics,omitempty"`    // by name; default: accuracy, or em and f1 of texts
 	HeldOut   float64 `yaml:"held_out,omitempty"`   // training rows in place of a validation file: a share, or from 1 on a number; default: 0.2
-	Shots     int     `yaml:"shots,omitempty"`      // training rows of each class; default: all
+	Shots     Whole   `yaml:"shots,omitempty"`      // training rows of each class; default: all
 	Balance   bool    `yaml:"balance,omitempty"`    // show every class equally often
-	MaxInput  int     `yaml:"max_input,omitempty"`  // tokens, EOS included; default: 512
-	MaxTarget int     `yaml:"max_target,omitempty"` // default: 16, of texts 64
+	MaxInput  Whole   `yaml:"max_input,omitempty"`  // tokens, EOS included; default: 512
+	MaxTarget Whole   `yaml:"max_target,omitempty"` // default: 16, of texts 64
 	Cut       string  `yaml:"cut,omitempty"`        // the field that gives way where an input is too long; default: the input's end
 }
 
@@ -77,7 +77,7 @@ func (d *Definition) check() error {
 		return hint.Wrap(errors.New("files names no train"), "write files: {train: FILE.tsv}")
 	case d.Answer != "" && (d.Label != "" || len(d.Labels) > 0 || len(d.Words) > 0):
 		return errors.New("answer is for a task of text, and label, labels and words for one of classes: give one of the two")
-	case d.HeldOut < 0 || d.HeldOut > 1 && d.HeldOut != float64(int(d.HeldOut)):
+	case !(d.HeldOut >= 0) || d.HeldOut > 1 && d.HeldOut != float64(int(d.HeldOut)):
 		return fmt.Errorf("held_out is %v, want a share between 0 and 1, or a number of rows", d.HeldOut)
 	case d.Shots < 0 || d.MaxInput < 0 || d.MaxTarget < 0:
 		return errors.New("shots, max_input and max_target cannot be negative")
@@ -115,6 +115,17 @@ func (d *Definition) YAML() ([]byte, error) {
 		return nil, fmt.Errorf("writing task %s: %w", d.Name, err)
 	}
 	return out.Bytes(), nil
+}
+
+// Whole is a whole number. For an int, YAML's reader would cut a fraction off.
+type Whole int
+
+// UnmarshalYAML takes no fraction.
+func (w *Whole) UnmarshalYAML(node *yaml.Node) error {
+	if node.ShortTag() != "!!int" {
+		return fmt.Errorf("line %d: %.40q, want a whole number", node.Line, node.Value)
+	}
+	return node.Decode((*int)(w))
 }
 
 // Texts is one text or several in a list.

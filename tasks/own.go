@@ -128,9 +128,9 @@ func (d *Definition) Task(folder string) (*Task, error) {
 	f := &o.definition
 	t := &Task{
 		Name: f.Name, Description: f.Description, Fields: f.Fields, Template: f.Template,
-		MaxInput: f.MaxInput, MaxTarget: f.MaxTarget,
+		MaxInput: int(f.MaxInput), MaxTarget: int(f.MaxTarget),
 		Folders: []string{"."}, Files: map[Split]File{}, LabelField: f.Label,
-		Part: f.HeldOut, Shots: f.Shots, Balance: f.Balance, Cut: f.Cut,
+		Part: f.HeldOut, Shots: int(f.Shots), Balance: f.Balance, Cut: f.Cut,
 		Prepare: o.prepare, own: o,
 	}
 	for _, class := range f.Labels {
