@@ -96,8 +96,13 @@ func readMemory() (anonymous, resident int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("reading what memory the process takes, which works on Linux alone: %w", err)
 	}
+	return parseMemory(string(data))
+}
+
+// parseMemory reads them in the text of /proc/self/status.
+func parseMemory(status string) (anonymous, resident int64, err error) {
 	sizes := map[string]int64{}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(status) {
 		name, rest, _ := strings.Cut(line, ":")
 		if number, ok := strings.CutSuffix(strings.TrimSpace(rest), " kB"); ok {
 			if n, err := strconv.ParseInt(number, 10, 64); err == nil {
