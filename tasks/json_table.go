@@ -77,6 +77,8 @@ func jsonTable(c Columns) Reader {
 			}
 			if _, err := d.Token(); err != nil {
 				yield(Record{}, fmt.Errorf("after row %d: %w; the list is cut short", row, unexpected(err)))
+			} else if _, err := d.Token(); err != io.EOF {
+				yield(Record{}, fmt.Errorf("after row %d: something follows the list", row))
 			} else if row == 0 {
 				yield(Record{}, errNoRows)
 			}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"softprompt/onnx/hint"
 )
@@ -252,10 +253,11 @@ func (t *Task) form(fsys fs.FS) map[Split]File {
 	return t.Files
 }
 
-// find returns the name under which the file is in a folder, or "".
+// find returns the name under which the file is in a folder, or "". Where the
+// folder is itself a file, such as an archive, there is none in it.
 func (file File) find(fsys fs.FS) string {
 	for _, name := range []string{file.Name, file.Name + ".gz"} {
-		if _, err := fs.Stat(fsys, name); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := fs.Stat(fsys, name); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			return name
 		}
 	}

@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -212,13 +214,15 @@ func TestOwnFileItself(t *testing.T) {
 		"large.yaml": "files: {train: a.tsv}\n" + strings.Repeat("#\n", maxDefinition/2), "folder.yaml/x": "",
 	})
 	for name, want := range map[string]string{
-		"none.yaml":   "opening the task: stat none.yaml: no such file or directory",
 		"folder.yaml": "opening the task: opening folder.yaml: not a plain file",
 		"large.yaml":  "opening the task: " + filepath.Join(dir, "large.yaml") + " has more than 1048576 bytes, so it is no task",
 	} {
 		if _, err := Open(filepath.Join(dir, name), ""); err == nil || err.Error() != want {
 			t.Errorf("%s: error %v, want %s", name, err, want)
 		}
+	}
+	if _, err := Open(filepath.Join(dir, "none.yaml"), ""); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
 	}
 	if task, err := Open("sst2", ""); err != nil || task != sst2 {
 		t.Errorf("by its name: %v, %v", task, err)
@@ -263,6 +267,28 @@ func TestOwnTestSplit(t *testing.T) {
 		_, err = task.Load(t.Context(), Train, LoadOptions{})
 		if err == nil || strings.TrimPrefix(err.Error(), "reading "+dir+string(os.PathSeparator)+"x.jsonl: ") != want {
 			t.Errorf("%s: error\n%v, want\n%s", text, err, want)
+		}
+	}
+}
+
+// A bad row of one's own file comes with the advice that helps: the name that
+// was meant, or the command that lists all bad rows.
+func TestOwnRowAdvice(t *testing.T) {
+	for rows, want := range map[string][2]string{
+		"txt\tlabel\none\tm\n":        {`line 1: no column "text"; there are txt, label`, "did you mean txt?"},
+		"text\tlabel\none\tx\n":       {`line 2: the label is "x", want m or s`, "softprompt tasks check lists every bad row of the task"},
+		"text\tlabel\n \tm\n":         {"line 2: the text is empty", "softprompt tasks check lists every bad row of the task"},
+		"text\tlabel\none\tm\nx\n":    {"line 3: 1 columns, want 2 split by tabs, as in the header", "softprompt tasks check lists every bad row of the task"},
+		"text\tlabel\none\t\n":        {`line 2: the label is "", want m or s`, "softprompt tasks check lists every bad row of the task"},
+		"text\tLabel\tlabel\na\tb\tM": {`line 2: the label is "M", want m or s`, "softprompt tasks check lists every bad row of the task"},
+	} {
+		task, dir, err := openOwn(t, "files: {train: a.tsv, validation: v.tsv}", map[string]string{"a.tsv": ownRows, "v.tsv": rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = task.Load(t.Context(), Validation, LoadOptions{})
+		if message := "reading " + filepath.Join(dir, "v.tsv") + ": " + want[0]; err == nil || err.Error() != message || hint.Of(err) != want[1] {
+			t.Errorf("%q: error\n%v, want\n%s\nhint %q, want %q", rows, err, message, hint.Of(err), want[1])
 		}
 	}
 }

@@ -151,6 +151,9 @@ func eachItem(d *json.Decoder, list string, do func(raw json.RawMessage) (bool, 
 	if _, err := d.Token(); err != nil {
 		return fmt.Errorf("%w; the file is cut short", unexpected(err))
 	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the object")
+	}
 	if !found {
 		return fmt.Errorf("the object has no %q", list)
 	}
