@@ -233,7 +233,7 @@ func TestLoadCancelledMidway(t *testing.T) {
 	read := 0
 	task.Files = map[Split]File{Train: {Name: "train.tsv", Read: func(io.Reader) iter.Seq2[Record, error] {
 		return func(yield func(Record, error) bool) {
-			for more := true; more; read++ {
+			for more := true; more && read < 10; read++ {
 				if read == 3 {
 					cancel()
 				}
