@@ -168,30 +168,30 @@ func train(ctx context.Context, rt *ort.Runtime, v Variant, dir string, opts Opt
 	return all, nil
 }
 
-// startOrGoOn starts runs, or goes on with those of a folder that is there.
+// startOrGoOn starts runs, or goes on with those whose settings a folder has. A
+// start that was killed may have left a folder without any.
 func startOrGoOn(dir string, start, goOn func() ([]*tune.Result, error)) ([]*tune.Result, error) {
-	if _, err := os.Stat(dir); err == nil {
-		return goOn()
+	for _, file := range []string{tune.ConfigFile, tune.RunsFile} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			return goOn()
+		}
 	}
 	return start()
 }
 
 // transfer scores prompts on another task.
 func transfer(ctx context.Context, rt *ort.Runtime, t Target, dirs []string, from tasks.LoadOptions, use tune.PredictOptions) (*Transferred, error) {
-	if t.Split == "" {
-		t.Split = string(tasks.Validation)
-	}
-	x := &Transferred{Target: t}
+	x := &Transferred{Target: Target{t.Task, string(t.split())}}
 	use.Task, use.Data = t.Task, from.Data
 	for _, dir := range dirs {
 		p, err := tune.NewPredictor(ctx, rt, dir, use)
 		if err != nil {
 			return nil, err
 		}
-		ev, err := p.ScoreSplit(ctx, tasks.Split(t.Split), from, false)
+		ev, err := p.ScoreSplit(ctx, t.split(), from, false)
 		p.Close()
 		if err != nil {
-			return nil, fmt.Errorf("scoring %s on %s %s: %w", dir, t.Task, t.Split, err)
+			return nil, fmt.Errorf("scoring %s on %s %s: %w", dir, t.Task, t.split(), err)
 		}
 		x.Scores = append(x.Scores, ev.Score)
 	}

@@ -1,7 +1,10 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +35,7 @@ type Select struct {
 func (f *File) Variants(s Select) ([]Variant, error) {
 	p := f.plan(s.Full)
 	for _, t := range p.Transfer {
-		if _, err := tasks.Open(t.Task, s.Data); err != nil && !tasks.IsFile(t.Task) {
+		if err := t.check(s.Data); err != nil {
 			return nil, fmt.Errorf("study %s: transfer: %w", f.Name, err)
 		}
 	}
@@ -54,6 +57,22 @@ func (f *File) Variants(s Select) ([]Variant, error) {
 	}
 	return out, nil
 }
+
+// check reports a task that there is not, or a split that it does not have. A
+// task's file may come to be there while the runs are made.
+func (t Target) check(data string) error {
+	task, err := tasks.Open(t.Task, data)
+	if err != nil && tasks.IsFile(t.Task) {
+		return nil
+	}
+	if err == nil && !slices.Contains(task.Splits(), t.split()) {
+		err = fmt.Errorf("task %s has no split %q, want one of %v", t.Task, t.split(), task.Splits())
+	}
+	return err
+}
+
+// split is the target's, or the default.
+func (t Target) split() tasks.Split { return tasks.Split(cmp.Or(t.Split, string(tasks.Validation))) }
 
 // product returns every combination of one choice from each axis, the last
 // axis running fastest.
@@ -79,7 +98,7 @@ func (p Plan) variant(choices []Choice, data string) (Variant, error) {
 	for i, c := range choices {
 		values = values.with(c.Settings)
 		v.Choice[p.Vary[i].Name] = c.Name
-		parts = append(parts, p.Vary[i].Name+"="+folderName(c.Name))
+		parts = append(parts, folderName(p.Vary[i].Name)+"="+folderName(c.Name))
 	}
 	if v.Name = strings.Join(parts, ","); v.Name == "" {
 		v.Name = "base"
@@ -143,17 +162,48 @@ func settings(values Values) (tune.Settings, error) {
 	return s, s.Check()
 }
 
-// decode writes values into settings. A key that is none is an error.
+// decode writes values into settings. A key that is none, and a value of
+// another type, are errors that name the study's line.
 func decode(values Values, s *tune.Settings) error {
-	text, err := yaml.Marshal(values.node())
-	if err != nil {
-		return err
-	}
-	d := yaml.NewDecoder(strings.NewReader(string(text)))
-	d.KnownFields(true)
-	if err := d.Decode(s); err != nil && len(values) > 0 {
-		return hint.Wrap(fmt.Errorf("reading its settings: %s", strings.ReplaceAll(plain(err), " in type tune.Settings", "")),
-			"softprompt train --task sst2 --print-config shows every setting")
+	for _, v := range values {
+		text, err := yaml.Marshal(Values{v}.node())
+		if err != nil {
+			return err
+		}
+		d := yaml.NewDecoder(strings.NewReader(string(text)))
+		d.KnownFields(true)
+		err = d.Decode(s)
+		if err == nil && cutOff(v) {
+			err = fmt.Errorf("%s is no whole number", v.Node.Value)
+		}
+		if err != nil {
+			what := ownLine.ReplaceAllString(strings.ReplaceAll(plain(err), " in type tune.Settings", ""), "")
+			if !strings.Contains(what, v.Key) {
+				what = v.Key + ": " + what
+			}
+			if v.Node.Line > 0 { // not set from outside
+				what = fmt.Sprintf("line %d: %s", v.Node.Line, what)
+			}
+			return hint.Wrap(fmt.Errorf("reading its settings: %s", what), "softprompt train --task sst2 --print-config shows every setting")
+		}
 	}
 	return nil
 }
+
+// ownLine is where a value stands in a text of it alone.
+var ownLine = regexp.MustCompile(`^line \d+: `)
+
+// cutOff tells whether a value is a fraction and its setting a whole number,
+// which YAML would cut off.
+func cutOff(v Value) bool {
+	var x float64
+	if v.Node.Decode(&x) != nil || x == math.Trunc(x) {
+		return false
+	}
+	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[tune.Settings]()), func(f reflect.StructField) bool {
+		return f.Tag.Get("yaml") == v.Key && slices.Contains(wholeNumbers, f.Type.Kind())
+	})
+}
+
+// wholeNumbers are the kinds of settings that count.
+var wholeNumbers = []reflect.Kind{reflect.Int, reflect.Int64, reflect.Uint64}
