@@ -64,11 +64,3 @@ func TestOptionsNoPaths(t *testing.T) {
 		t.Errorf("command %q, %v", o.command, err)
 	}
 }
-
-func TestOptionsRefuse(t *testing.T) {
-	for _, args := range []string{"-peers jax", "-peers=", "-rounds 0", "-warmup 0", "-optimizer sgd", "small", "-nonsense", "-only steps,speed", "-starts 0", "-text-batches 12", "-eval-rows 40", "-eval-rounds 0"} {
-		if _, err := parseOptions(t.Context(), strings.Fields(args), io.Discard); err == nil {
-			t.Errorf("%q is taken", args)
-		}
-	}
-}

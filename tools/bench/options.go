@@ -111,10 +111,18 @@ func (o *options) check() error {
 		{"text-batches", o.textBatches},
 		{"eval-rows", o.evalRows},
 		{"eval-rounds", o.evalRounds},
+		{"threads", o.threads},
+		{"prompt", int(o.shape.Prompt)},
+		{"input", int(o.shape.Input)},
+		{"targets", int(o.shape.Targets)},
+		{"batch", int(o.shape.Batch)},
 	} {
 		if n.value < 1 {
 			return fmt.Errorf("-%s %d has to be 1 at least", n.flag, n.value)
 		}
+	}
+	if !(o.dropout >= 0 && o.dropout < 1) {
+		return fmt.Errorf("-dropout %g has to be 0 at least and below 1", o.dropout)
 	}
 	if o.textBatches%window() != 0 {
 		return fmt.Errorf("-text-batches %d has to be a multiple of %d, the batches whose rows a training run sorts together", o.textBatches, window())

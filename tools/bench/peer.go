@@ -50,7 +50,7 @@ func startPeer(ctx context.Context, name string, cmd *exec.Cmd) (*peer, error) {
 // ask sends a command and reads the answer into v.
 func (p *peer) ask(ctx context.Context, command string, v any) error {
 	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
-		return fmt.Errorf("%s: asking for %s: %w", p.name, command, err)
+		return p.failed(ctx, fmt.Errorf("asking for %s: %w", command, err))
 	}
 	return p.read(ctx, v)
 }
@@ -84,10 +84,14 @@ func (p *peer) finish(ctx context.Context) (memory, error) {
 
 // read takes the next answer.
 func (p *peer) read(ctx context.Context, v any) error {
-	err := decodeLine(p.out, v)
-	if err == nil {
-		return nil
+	if err := decodeLine(p.out, v); err != nil {
+		return p.failed(ctx, err)
 	}
+	return nil
+}
+
+// failed ends the peer and adds to an error what it said last.
+func (p *peer) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

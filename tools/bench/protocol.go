@@ -93,15 +93,24 @@ func serve(in io.Reader, out io.Writer, hello ready, known commands, end func() 
 // v's, so that an answer is never taken for another.
 func decodeLine(r *bufio.Reader, v any) error {
 	line, err := r.ReadBytes('\n')
-	if errors.Is(err, io.EOF) && len(line) == 0 {
+	switch {
+	case errors.Is(err, io.EOF) && len(line) == 0:
 		return errors.New("it ended before it answered")
-	}
-	if err != nil {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("it ended within its answer %.200q", line)
+	case err != nil:
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	err = d.Decode(v)
+	if _, end := d.Token(); err == nil && !errors.Is(end, io.EOF) {
+		err = errors.New("there is more in the line than an answer")
+	}
+	if err == nil && string(bytes.TrimSpace(line)) == "null" {
+		err = errors.New("there is nothing in it")
+	}
+	if err != nil {
 		return fmt.Errorf("it answered %.200q: %w", line, err)
 	}
 	return nil

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,12 +55,16 @@ func readBoolQ(path string) ([]tasks.Example, error) {
 	defer f.Close()
 	var out []tasks.Example
 	words := map[bool]string{true: "True", false: "False"}
-	for d := json.NewDecoder(bufio.NewReader(f)); d.More(); {
+	for d := json.NewDecoder(bufio.NewReader(f)); ; {
 		var row struct {
 			Question, Passage string
 			Label             *bool
 		}
-		if err := d.Decode(&row); err != nil {
+		err := d.Decode(&row)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
 			return nil, fmt.Errorf("reading row %d of %s: %w", len(out)+1, path, err)
 		}
 		if row.Question == "" || row.Passage == "" || row.Label == nil {
@@ -69,7 +75,6 @@ func readBoolQ(path string) ([]tasks.Example, error) {
 			Input: "question: " + row.Question + " passage: " + row.Passage,
 		})
 	}
-	return out, nil
 }
 
 // lendTokenizer copies the tokenizer to read text with into the folder of a

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"os/exec"
@@ -11,30 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 )
-
-// TestDecodeLine takes one whole answer of the wanted form.
-func TestDecodeLine(t *testing.T) {
-	r := bufio.NewReader(strings.NewReader("{\"seconds\": 1.5, \"loss\": 2}\n{\"loss\": 3}\n"))
-	for _, want := range []stepped{{1.5, 2}, {0, 3}} {
-		var got stepped
-		if err := decodeLine(r, &got); err != nil || got != want {
-			t.Errorf("got %+v, %v, want %+v", got, err, want)
-		}
-	}
-	for text, want := range map[string]string{
-		"":                   "it ended before it answered",
-		"{\"loss\": 2}":      "EOF", // the line has no end: the process died on the way
-		"loss 2\n":           `it answered "loss 2\n"`,
-		"{\"lost\": 2}\n":    `unknown field "lost"`,
-		"{\"loss\": \"\"}\n": "it answered",
-		"\n":                 "it answered",
-	} {
-		var got stepped
-		if err := decodeLine(bufio.NewReader(strings.NewReader(text)), &got); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %+v, error %v, want %q", text, got, err, want)
-		}
-	}
-}
 
 // brokenWriter fails from the given write on.
 type brokenWriter struct{ left int }
