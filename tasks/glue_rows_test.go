@@ -1,8 +1,11 @@
 package tasks
 
 import (
+	"bufio"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -114,6 +117,12 @@ func TestTRECLatin1(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)
+	}
+	// What a small buffer has no room for is there at the next reading, though
+	// the file's end came with the last bytes.
+	small := bufio.NewReaderSize(&latin1{r: iotest.DataErrReader(strings.NewReader(strings.Repeat("\xfc", 100)))}, 16)
+	if all, err := io.ReadAll(iotest.OneByteReader(small)); string(all) != strings.Repeat("ü", 100) || err != nil {
+		t.Errorf("%q, %v", all, err)
 	}
 	if got := rowError(t, trec, Test, "LOC:city x\nNUM what\n"); got != `reading TREC_10.label: line 2: it begins with "NUM", want a label as DESC:manner` {
 		t.Errorf("error %s", got)
