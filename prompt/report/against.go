@@ -34,7 +34,9 @@ func (r *Report) Against(baseline map[string]string) error {
 		}
 	}
 	found := false
+	r.Alone = nil // of another baseline
 	for _, g := range r.Groups {
+		g.Against = nil
 		wanted := maps.Clone(g.Values)
 		maps.Copy(wanted, baseline)
 		at := slices.IndexFunc(r.Groups, func(o *Group) bool { return maps.Equal(o.Values, wanted) })

@@ -86,14 +86,19 @@ func New(runs []*tune.Ended) *Report {
 	return r
 }
 
-// compareValues orders numbers by size and texts by their letters.
+// compareValues orders numbers by size, and behind them texts by their letters.
 func compareValues(a, b string) int {
 	x, errX := strconv.ParseFloat(a, 64)
 	y, errY := strconv.ParseFloat(b, 64)
-	if errX != nil || errY != nil {
-		return strings.Compare(a, b)
+	switch {
+	case errX == nil && errY == nil:
+		return cmp.Or(cmp.Compare(x, y), strings.Compare(a, b))
+	case errX == nil:
+		return -1
+	case errY == nil:
+		return 1
 	}
-	return cmp.Compare(x, y)
+	return strings.Compare(a, b)
 }
 
 // order lists the settings that can tell groups apart.

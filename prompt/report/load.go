@@ -16,19 +16,23 @@ import (
 func Load(dirs ...string) (runs []*tune.Ended, unfinished []string, err error) {
 	seen := map[string]bool{}
 	for _, dir := range dirs {
-		if _, err := os.Stat(dir); err != nil {
+		info, err := os.Stat(dir)
+		if err != nil {
 			return nil, nil, fmt.Errorf("reading runs: %w", err)
 		}
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if info.IsDir() {
+			dir += string(filepath.Separator) // of a link, the folder that it leads to
+		}
+		err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || d.Name() != tune.ConfigFile {
 				return err
 			}
 			folder := filepath.Dir(path)
-			abs, err := filepath.Abs(folder)
-			if err != nil || seen[abs] {
+			real, err := realPath(folder)
+			if err != nil || seen[real] {
 				return err
 			}
-			seen[abs] = true
+			seen[real] = true
 			run, err := tune.ReadEnded(folder)
 			if errors.Is(err, tune.ErrUnfinished) {
 				unfinished = append(unfinished, folder)
@@ -48,4 +52,13 @@ func Load(dirs ...string) (runs []*tune.Ended, unfinished []string, err error) {
 			"name folders that softprompt train or study made")
 	}
 	return runs, unfinished, nil
+}
+
+// realPath tells folders apart, whatever way leads to them.
+func realPath(dir string) (string, error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(real)
 }
