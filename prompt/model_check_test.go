@@ -71,7 +71,10 @@ func TestCheckModelAdvice(t *testing.T) {
 func TestCheckModelTokenizer(t *testing.T) {
 	p := New(make([]float32, 6), 1, 6)
 	for _, c := range []struct{ own, others, want string }{
-		{"", "", ""}, {"aa", "", ""}, {"", "bb", ""}, {"aa", "aa", ""},
+		{"", "", ""},
+		{"aa", "", ""},
+		{"", "bb", ""},
+		{"aa", "aa", ""},
 		{"aa", "bb", "the prompt is for another tokenizer: its tokenizer has hash aa, the model's bb"},
 		{"0123456789abcdef", "0123456789abXXXX", "the prompt is for another tokenizer: its tokenizer has hash 0123456789ab, the model's 0123456789ab"},
 	} {

@@ -159,38 +159,40 @@ func TestSight(t *testing.T) {
 		t.Errorf("visibilities are %v", Visibilities())
 	}
 	for visibility, sees := range sight {
+		run := map[string]runner{}
 		for _, placement := range Placements() {
-			run := placedGraph(t, placement, visibility)
-			rapid.Check(t, func(t *rapid.T) {
-				b := drawBatch(t)
-				var bias []float32
-				var rows [][]cell
-				for r := range b.tokens {
-					rows = append(rows, laid(placement, b.own[r], b.length, b.tokens[r], b.size))
-					for _, c := range rows[r] {
-						bias = append(bias, -math.MaxFloat32*flag(c.padding))
-					}
-				}
-				n, e := len(rows), b.length+b.size
-				b.in["bias"] = onnx.Floats("", []int64{int64(n), 1, 1, int64(e)}, bias)
-				scores := run(t, b.in)["scores"].Float32s()
-				if len(scores) != n*e*e {
-					t.Fatalf("%d scores, want %d", len(scores), n*e*e)
-				}
-				for r, row := range rows {
-					for q, query := range row {
-						if query.padding {
-							continue // nobody reads what it sees
-						}
-						for k, key := range row {
-							got, hidden := scores[(r*e+q)*e+k], key.padding || query.vector && !sees(key, q, k)
-							if math.IsInf(float64(got), 0) || hidden != (got <= -1e9) || !hidden && got != 0 {
-								t.Fatalf("%s %s: row %d of %v: %d sees %d with a bias of %v", placement, visibility, r, row, q, k, got)
-							}
-						}
-					}
-				}
-			})
+			run[placement] = placedGraph(t, placement, visibility)
 		}
+		rapid.Check(t, func(t *rapid.T) {
+			placement := rapid.SampledFrom(Placements()).Draw(t, "placement")
+			b := drawBatch(t)
+			var bias []float32
+			var rows [][]cell
+			for r := range b.tokens {
+				rows = append(rows, laid(placement, b.own[r], b.length, b.tokens[r], b.size))
+				for _, c := range rows[r] {
+					bias = append(bias, -math.MaxFloat32*flag(c.padding))
+				}
+			}
+			n, e := len(rows), b.length+b.size
+			b.in["bias"] = onnx.Floats("", []int64{int64(n), 1, 1, int64(e)}, bias)
+			scores := run[placement](t, b.in)["scores"].Float32s()
+			if len(scores) != n*e*e {
+				t.Fatalf("%d scores, want %d", len(scores), n*e*e)
+			}
+			for r, row := range rows {
+				for q, query := range row {
+					if query.padding {
+						continue // nobody reads what it sees
+					}
+					for k, key := range row {
+						got, hidden := scores[(r*e+q)*e+k], key.padding || query.vector && !sees(key, q, k)
+						if math.IsInf(float64(got), 0) || hidden != (got <= -1e9) || !hidden && got != 0 {
+							t.Fatalf("%s %s: row %d of %v: %d sees %d with a bias of %v", placement, visibility, r, row, q, k, got)
+						}
+					}
+				}
+			}
+		})
 	}
 }
