@@ -68,7 +68,7 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 // and a label of the input's padding is a label.
 func TestPaddingAtTheEndAlone(t *testing.T) {
 	dir, list := t.TempDir(), testTensors(8)
-	list[1].Data = int32s(5, 0, 7, 0, 0, 0, 0, 1, 9, 0, 0, 0, -1, ignored, 16, 0)
+	list[1].Data = int32s(5, 0, 7, 0, 0, 0, 0, 1, 9, 0, 0, 0, 16, -1, ignored, 0)
 	list[2].Data = int32s(0, 0, ignored, 4, 22, ignored, 0, 1)
 	writeBatches(t, dir, list)
 	b, err := readBatches(filepath.Join(dir, batchesFile))
@@ -76,7 +76,7 @@ func TestPaddingAtTheEndAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := slices.Concat(b.rows...)
-	for i, want := range []string{"[5 0 7] [0 0] 0", "[0 0 0 1] [-100 4] 1", "[9] [22] 0", "[-1 -100 16] [0 1] 1"} {
+	for i, want := range []string{"[5 0 7] [0 0] 0", "[0 0 0 1] [-100 4] 1", "[9] [22] 0", "[16 -1 -100] [0 1] 1"} {
 		if got := fmt.Sprint(rows[i].IDs, rows[i].Target, rows[i].Key); got != want {
 			t.Errorf("row %d is %s, want %s", i, got, want)
 		}
