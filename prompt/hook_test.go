@@ -37,7 +37,7 @@ func hookGraph(t *testing.T, m *Method, build func(s *Site)) runner {
 	if err := s.B.Err(); err != nil {
 		t.Fatal(err)
 	}
-	session := orttest.Session(t, model, ort.Config{Optimize: ort.LevelNone})
+	session := orttest.Session(t, model, ort.Config{Optimize: ort.LevelNone, Threads: 1})
 	return func(t fataler, in map[string]*onnx.Tensor) map[string]*ort.Tensor {
 		t.Helper()
 		given, out := map[string]*ort.Tensor{}, map[string]*ort.Tensor{}
