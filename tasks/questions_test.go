@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,43 +35,6 @@ func TestSQuADCastLikeT5(t *testing.T) {
 	}
 }
 
-// Rows of SQuAD and MRQA are cast as a transcription of T5's code in Python
-// casts them (tools/reference/question_tasks.py).
-func TestReadingTasksLikeT5(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("testdata", "golden", "questions.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	type row struct {
-		Input, Target string
-		Answers       []string
-	}
-	var want map[string][]row
-	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
-	}
-	for name, rows := range want {
-		split := Test
-		if name == "squad" {
-			split = Train
-		}
-		examples, err := lookup(t, name).Load(t.Context(), split, LoadOptions{Data: filepath.Join("testdata", "casts")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []row
-		for _, ex := range examples {
-			got = append(got, row{ex.Input, ex.Target, ex.Answers})
-		}
-		if diff := cmp.Diff(rows, got); diff != "" || len(rows) < 5 {
-			t.Errorf("%s, %d rows:\n%s", name, len(rows), diff)
-		}
-	}
-	if len(want) != 3 {
-		t.Errorf("%d tasks", len(want))
-	}
-}
-
 // loadText loads a text as the file of a task's validation split.
 func loadText(t *testing.T, task, text string) ([]Example, error) {
 	t.Helper()
@@ -83,35 +45,22 @@ func loadText(t *testing.T, task, text string) ([]Example, error) {
 	return loadFile(t, task, path)
 }
 
-// The casts of five rows or more of each, as read by a person. Only
+// The casts of rows that T5 has no code for, as read by a person. Only
 // go test ./tasks -run Questions -update changes them.
 func TestQuestionsGolden(t *testing.T) {
-	for _, c := range []struct {
-		task  string
-		split Split
-	}{
-		{"squad", Train},
-		{"mrqa-textbookqa", Test},
-		{"mrqa-drop", Validation},
-		{"ag-news", Train},
-		{"trec", Train},
-	} {
-		examples, err := lookup(t, c.task).Load(t.Context(), c.split, LoadOptions{Data: filepath.Join("testdata", "casts")})
+	for _, task := range []string{"ag-news", "trec"} {
+		examples, err := lookup(t, task).Load(t.Context(), Train, LoadOptions{Data: filepath.Join("testdata", "casts")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(examples) < 5 {
-			t.Errorf("%s: %d rows", c.task, len(examples))
+			t.Errorf("%s: %d rows", task, len(examples))
 		}
 		var got strings.Builder
 		for _, ex := range examples {
-			fmt.Fprintf(&got, "%q -> %q", ex.Input, ex.Target)
-			if len(ex.Answers) > 0 {
-				fmt.Fprintf(&got, " of %q", ex.Answers)
-			}
-			fmt.Fprintln(&got)
+			fmt.Fprintf(&got, "%q -> %q\n", ex.Input, ex.Target)
 		}
-		path := filepath.Join("testdata", "golden", c.task+"_cast.txt")
+		path := filepath.Join("testdata", "golden", task+"_cast.txt")
 		if *update {
 			if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
 				t.Fatal(err)
@@ -122,7 +71,7 @@ func TestQuestionsGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), got.String()); diff != "" {
-			t.Errorf("%s:\n%s", c.task, diff)
+			t.Errorf("%s:\n%s", task, diff)
 		}
 	}
 }

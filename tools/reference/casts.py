@@ -1,13 +1,14 @@
 """What Google's task code makes of the rows in tasks/testdata/casts.
 
-    python casts.py ../../tasks/testdata
+    make -C tools/reference casts
 
 The files are read by TFDS (text/glue.py and text/super_glue.py, _generate_examples), cast by T5 (t5/data/glue_utils.py names
-the preprocessor of each task in t5/data/preprocessors.py), and freed of the task's name as prompt tuning does. Writes
-casts.json: for each task and split its rows in order, with the input, the class (-1 for none), the targets to train on, and
-where the task has them the right answers and the choices; and for WSC what T5's postprocessor makes of written texts.
+the preprocessor of each task in t5/data/preprocessors.py), and freed of the task's name as prompt tuning does. SQuAD's and
+MRQA's JSON is read here, and cast by T5's squad, which prompt tuning has for both. Writes casts.json: for each task and split
+its rows in order, with the input, the class (-1 for none), the targets to train on, and where the task has them the right
+answers and the choices; and for WSC what T5's postprocessor makes of written texts.
 
-The environment is its own (casts.txt): T5's code needs TensorFlow, and nothing else here does.
+The environment is its own (requirements-casts.txt): T5's code needs TensorFlow, and nothing else here does.
 """
 
 import functools
@@ -21,8 +22,6 @@ import numpy as np
 import tensorflow as tf
 from t5.data import glue_utils, postprocessors, preprocessors
 from tensorflow_datasets.text import glue, super_glue
-
-from question_tasks import questions
 
 # Our name, the benchmark's code, its configuration, and a file for each split. "." is where MRPC has several.
 TASKS = [
@@ -55,12 +54,30 @@ TASKS = [
 READING = [
     ("squad", "train", "squad/train-v1.1.json"),
     ("mrqa-textbookqa", "test", "mrqa/TextbookQA.jsonl"),
+    ("mrqa-bioasq", "test", "mrqa/BioASQ.jsonl"),
+    ("mrqa-race", "test", "mrqa/RACE.jsonl"),
+    ("mrqa-re", "test", "mrqa/RelationExtraction.jsonl"),
+    ("mrqa-duorc", "test", "mrqa/DuoRC.ParaphraseRC.jsonl"),
     ("mrqa-drop", "test", "mrqa/DROP.jsonl"),
 ]
 
 
+def questions(path):
+    """The questions of a file in SQuAD's form, or in MRQA's: question, context, right answers."""
+    if path.suffix == ".json":
+        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
+            for paragraph in article["paragraphs"]:
+                for qa in paragraph["qas"]:
+                    yield qa["question"], paragraph["context"], [a["text"] for a in qa["answers"]]
+        return
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:  # the first is a header
+        line = json.loads(line)
+        for qa in line["qas"]:
+            yield qa["question"], line["context"], qa["answers"]
+
+
 def cast_question(question, context, answers):
-    """T5's squad, which prompt tuning has for MRQA too."""
+    """A question as T5's squad casts it."""
     data = tf.data.Dataset.from_tensors({"id": "0", "question": question, "context": context, "answers": {"text": answers}})
     row = next(iter(preprocessors.squad(data)))
     return {"input": text(row["inputs"]), "label": -1, "targets": [text(row["targets"])], "answers": [text(a) for a in row["answers"]]}
