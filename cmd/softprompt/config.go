@@ -70,7 +70,7 @@ func (c configFile) apply(s *tune.Settings, from map[string]origin) error {
 			continue
 		}
 		field := values.FieldByName(k.name)
-		if err := node.Decode(field.Addr().Interface()); err != nil {
+		if err := node.Decode(field.Addr().Interface()); err != nil || tune.CutsOff(k.key, node) {
 			return hint.Wrap(fmt.Errorf("reading the settings in %s: line %d: %s is %.40q, want a value of type %s", c.path, node.Line, k.key, node.Value, field.Type()),
 				"--print-config shows every setting with its default")
 		}

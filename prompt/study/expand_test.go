@@ -162,8 +162,12 @@ func TestSetFull(t *testing.T) {
 	}
 	f := parse(t, text)
 	f.Set("length", "5,5")
-	if _, err := f.Variants(Select{}); err == nil || err.Error() != "study test: two variants are called length=5" {
+	if _, err := f.Variants(Select{}); err == nil || err.Error() != "study test: vary: length has 5 twice" {
 		t.Errorf("one value twice: %v", err)
+	}
+	f.Set("length", numbers(maxVariants+1))
+	if _, err := f.Variants(Select{}); err == nil || err.Error() != "study test: vary: more than 10000 combinations" {
+		t.Errorf("too many values: %v", err)
 	}
 }
 

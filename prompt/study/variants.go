@@ -3,8 +3,6 @@ package study
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +32,9 @@ type Select struct {
 // Variants returns the runs that a study asks for, all settings checked.
 func (f *File) Variants(s Select) ([]Variant, error) {
 	p := f.plan(s.Full)
+	if err := p.check(); err != nil { // again, after what Set did
+		return nil, fmt.Errorf("study %s: %w", f.Name, err)
+	}
 	for _, t := range p.Transfer {
 		if err := t.check(s.Data); err != nil {
 			return nil, fmt.Errorf("study %s: transfer: %w", f.Name, err)
@@ -173,7 +174,7 @@ func decode(values Values, s *tune.Settings) error {
 		d := yaml.NewDecoder(strings.NewReader(string(text)))
 		d.KnownFields(true)
 		err = d.Decode(s)
-		if err == nil && cutOff(v) {
+		if err == nil && tune.CutsOff(v.Key, v.Node) {
 			err = fmt.Errorf("%s is no whole number", v.Node.Value)
 		}
 		if err != nil {
@@ -192,18 +193,3 @@ func decode(values Values, s *tune.Settings) error {
 
 // ownLine is where a value stands in a text of it alone.
 var ownLine = regexp.MustCompile(`^line \d+: `)
-
-// cutOff tells whether a value is a fraction and its setting a whole number,
-// which YAML would cut off.
-func cutOff(v Value) bool {
-	var x float64
-	if v.Node.Decode(&x) != nil || x == math.Trunc(x) {
-		return false
-	}
-	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[tune.Settings]()), func(f reflect.StructField) bool {
-		return f.Tag.Get("yaml") == v.Key && slices.Contains(wholeNumbers, f.Type.Kind())
-	})
-}
-
-// wholeNumbers are the kinds of settings that count.
-var wholeNumbers = []reflect.Kind{reflect.Int, reflect.Int64, reflect.Uint64}
