@@ -116,7 +116,7 @@ func TestLoadUnfinished(t *testing.T) {
 		saveRun(t, filepath.Join(root, dir), e)
 	}
 	put(t, filepath.Join(root, "empty", tune.MetricsFile), "")
-	put(t, filepath.Join(root, "under-way", tune.MetricsFile), "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n")
+	put(t, filepath.Join(root, "under-way", tune.MetricsFile), "{\"step\":1,\"loss\":2}\n{\"step\":2,\"lo")
 	if err := os.Remove(filepath.Join(root, "none", tune.MetricsFile)); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestLoadBroken(t *testing.T) {
 		{tune.PredictionsFile, answer + "{\"right\":1}\n", "reading DIR/predictions.jsonl: line 2: json: cannot unmarshal number into Go struct field Predicted.right of type bool"},
 		{tune.PredictionsFile, answer + "{\"id\":\"" + strings.Repeat("x", 1<<20) + "\"}\n", "reading DIR/predictions.jsonl: line 2: bufio.Scanner: token too long"},
 		{tune.MetricsFile, "{\"step\":1}\n{\"step\":2,\"validation\":{\"tuned\":\"9\"}}\n", "reading the run DIR: metrics.jsonl: line 2: json: cannot unmarshal string into Go struct field Comparison.validation.tuned of type float64"},
-		{tune.MetricsFile, "{\"step\":1}\n{\"st", "reading the run DIR: metrics.jsonl: line 2: unexpected end of JSON input"},
+		{tune.MetricsFile, "{\"step\":1}\n{\"st\n", "reading the run DIR: metrics.jsonl: line 2: unexpected end of JSON input"},
 		{tune.ConfigFile, "task: sst2\nlenght: 3\n", "reading DIR/config.yaml: yaml: unmarshal errors:\n  line 2: field lenght not found in type tune.Settings"},
 		{tune.ConfigFile, "task: sst2\n", "reading DIR/config.yaml: --length is 0, want at least 1"},
 	} {

@@ -173,7 +173,7 @@ func TestLoad(t *testing.T) {
 	if _, _, err := Load(filepath.Join(root, "b")); err == nil || !strings.Contains(err.Error(), "none in") {
 		t.Errorf("no run at its end: %v", err)
 	}
-	write("a/seed-1", tune.MetricsFile, "{")
+	write("a/seed-1", tune.MetricsFile, "{\n")
 	if _, _, err := Load(root); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a log that is no JSON: %v", err)
 	}

@@ -2,6 +2,7 @@ package tune
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,6 +62,15 @@ func readLast(path string) (*finalLine, error) {
 	var found *finalLine
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
+	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			return i + 1, data[:i], nil
+		}
+		if atEOF && len(data) > 0 { // a kill cut it short
+			found = nil
+		}
+		return 0, nil, nil
+	})
 	for n := 1; lines.Scan(); n++ {
 		var line struct {
 			Step       int         `json:"step"`

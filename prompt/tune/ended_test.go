@@ -65,7 +65,13 @@ func TestReadEnded(t *testing.T) {
 	if _, err := ReadEnded(opts.Out); !errors.Is(err, ErrUnfinished) || !strings.Contains(hint.Of(err), "--resume "+opts.Out) {
 		t.Errorf("without its last line: %v, hint %q", err, hint.Of(err))
 	}
-	for name, text := range map[string]string{MetricsFile: "{\"step\":", PredictionsFile: "[]\n"} {
+	if err := os.WriteFile(metrics, append(data, "{\"st"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadEnded(opts.Out); !errors.Is(err, ErrUnfinished) {
+		t.Errorf("with a line that is cut short: %v", err)
+	}
+	for name, text := range map[string]string{MetricsFile: "{\"step\":\n", PredictionsFile: "[]\n"} {
 		path := filepath.Join(opts.Out, name)
 		if err := os.WriteFile(metrics, data, 0o644); err != nil {
 			t.Fatal(err)
