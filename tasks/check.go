@@ -44,12 +44,12 @@ func (t *Task) Check(ctx context.Context, data string) ([]*Checked, error) {
 		}
 		all = append(all, c)
 	}
-	for _, ex := range all[0].Examples {
-		trained[ex.Input] = true
-	}
-	for _, c := range all[1:] {
+	for _, c := range all { // Train is the first, where there is one
 		for _, ex := range c.Examples {
-			if trained[ex.Input] {
+			switch {
+			case c.Split == Train:
+				trained[ex.Input] = true
+			case trained[ex.Input]:
 				c.Shared++
 			}
 		}

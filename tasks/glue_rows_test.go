@@ -120,8 +120,8 @@ func TestTRECLatin1(t *testing.T) {
 	}
 	// What a small buffer has no room for is there at the next reading, though
 	// the file's end came with the last bytes.
-	small := bufio.NewReaderSize(&latin1{r: iotest.DataErrReader(strings.NewReader(strings.Repeat("\xfc", 100)))}, 16)
-	if all, err := io.ReadAll(iotest.OneByteReader(small)); string(all) != strings.Repeat("ü", 100) || err != nil {
+	small := bufio.NewReaderSize(&latin1{r: iotest.DataErrReader(strings.NewReader(strings.Repeat("\xfc", 96)))}, 16)
+	if all, err := io.ReadAll(iotest.OneByteReader(small)); string(all) != strings.Repeat("ü", 96) || err != nil {
 		t.Errorf("%q, %v", all, err)
 	}
 	if got := rowError(t, trec, Test, "LOC:city x\nNUM what\n"); got != `reading TREC_10.label: line 2: it begins with "NUM", want a label as DESC:manner` {

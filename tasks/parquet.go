@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,6 +110,10 @@ func openParquet(r io.Reader) (*parquet.File, error) {
 func checkedParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
 	if size == 0 {
 		return nil, errors.New("the file is empty")
+	}
+	var tail [8]byte // the length of the footer, for which the library makes room, and a mark
+	if _, err := r.ReadAt(tail[:], size-8); err == nil && string(tail[4:]) == "PAR1" && int64(binary.LittleEndian.Uint32(tail[:])) > size-8 {
+		return nil, errors.New("not a Parquet file: its footer lies outside of it")
 	}
 	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
