@@ -26,13 +26,17 @@ func TestCheckEveryFormat(t *testing.T) {
 	}{
 		".tsv": {"text\tlabel\none\tm\nbad\n\ntwo\tq\n \ts\ntwo\ts\none\tm\none\ts\n", []string{
 			"line 3: 1 columns, want 2 split by tabs, as in the header", "line 4: a blank line between the rows",
-			`line 5: the label is "q", want m or s`, "line 6: the text is empty"}},
+			`line 5: the label is "q", want m or s`, "line 6: the text is empty",
+		}},
 		".csv": {"text,label\none,m\nbad\n\ntwo,q\n,s\ntwo,s\none,m\none,s\n", []string{
-			"line 3: another number of columns than 2", `line 5: the label is "q", want m or s`, "line 6: the text is empty"}},
+			"line 3: another number of columns than 2", `line 5: the label is "q", want m or s`, "line 6: the text is empty",
+		}},
 		".jsonl": {`{"text":"one","label":"m"}` + "\n{}\n[]\n" + `{"text":"two","label":"s"}` + "\n" + `{"text":"one","label":"m"}` + "\n" + `{"text":"one","label":"s"}` + "\n", []string{
-			`line 2: no column "text"; there are `, `line 3: not a JSON object: it begins with "[]"`}},
+			`line 2: no column "text"; there are `, `line 3: not a JSON object: it begins with "[]"`,
+		}},
 		".json": {`[{"text":"one","label":"m"},{"text":"two","label":"s"},7,{"text":"one","label":"m"},{"text":"one","label":"s"}`, []string{
-			`row 3: not a JSON object: it begins with "7"`, "after row 5: unexpected EOF; the list is cut short"}},
+			`row 3: not a JSON object: it begins with "7"`, "after row 5: unexpected EOF; the list is cut short",
+		}},
 	} {
 		task, dir, err := openOwn(t, "files: {train: a"+ending+", validation: v.tsv}\nlabels: [m, s]\n",
 			map[string]string{"a" + ending: c.text, "v.tsv": "text\tlabel\none\tm\nnew\tm\n"})

@@ -84,9 +84,12 @@ func (d *Definition) check() error {
 	case strings.ContainsAny(d.Name, "\n\t\x00") || strings.ContainsAny(d.Description, "\n\x00"):
 		return errors.New("name and description are one line each")
 	}
-	for split := range d.Files {
+	for split, name := range d.Files {
 		if split != Train && split != Validation && split != Test {
 			return fmt.Errorf("files has a split %.40q, want train, validation or test", split)
+		}
+		if name == "" {
+			return hint.Wrap(fmt.Errorf("files names no %s", split), "leave it out where there is none")
 		}
 	}
 	return nil

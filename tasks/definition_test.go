@@ -43,6 +43,7 @@ func TestDefinitionMistakes(t *testing.T) {
 
 		{"no training file", "files: {validation: a.tsv}\n", "files names no train"},
 		{"an empty training file", "files: {train: }\n", "files names no train"},
+		{"an empty test file", "files: {train: a.tsv, test: }\n", "files names no test"},
 		{"another split", "files: {train: a.tsv, dev: b.tsv}\n", `files has a split "dev", want train, validation or test`},
 		{"a split of MNLI's", "files: {train: a.tsv, validation_mismatched: b.tsv}\n", `files has a split "validation_mismatched", want train, validation or test`},
 		{"answer and label", train + "answer: a\nlabel: b\n", "answer is for a task of text, and label, labels and words for one of classes: give one of the two"},

@@ -60,18 +60,24 @@ func TestGLUERows(t *testing.T) {
 	}{
 		{qqp, Train, "id\tis_duplicate\tquestion2\tx\tquestion1\n7\t1\tb\t-\ta\n8\tbroken\n\n9\t0\t\t-\t\n", []Example{
 			{ID: "train:0", Input: "question1: a question2: b", Label: 1, Target: "duplicate"},
-			{ID: "train:1", Index: 1, Input: "question1:  question2: ", Label: 0, Target: "not_duplicate"}}},
+			{ID: "train:1", Index: 1, Input: "question1:  question2: ", Label: 0, Target: "not_duplicate"},
+		}},
 		{mnli, TestMismatched, "genre\tsentence2\tsentence1\nx\th\tp\n", []Example{
-			{ID: "test_mismatched:0", Input: "hypothesis: h premise: p", Label: -1}}},
+			{ID: "test_mismatched:0", Input: "hypothesis: h premise: p", Label: -1},
+		}},
 		{mnli, ValidationMismatched, "gold_label\tsentence2\tsentence1\nneutral\t\tp\n", []Example{
-			{ID: "validation_mismatched:0", Input: "hypothesis:  premise: p", Label: 1, Target: "neutral"}}},
+			{ID: "validation_mismatched:0", Input: "hypothesis:  premise: p", Label: 1, Target: "neutral"},
+		}},
 		{cola, Train, "gj04\t0\t*\tThem is.\r\ngj04\t1\t\t\"Quoted.\r\n", []Example{
 			{ID: "train:0", Input: "sentence: Them is.", Label: 0, Target: "unacceptable"},
-			{ID: "train:1", Index: 1, Input: "sentence: \"Quoted.", Label: 1, Target: "acceptable"}}},
+			{ID: "train:1", Index: 1, Input: "sentence: \"Quoted.", Label: 1, Target: "acceptable"},
+		}},
 		{mrpc, Test, "\uFEFFindex\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\ta\tb\n", []Example{
-			{ID: "test:0", Input: "sentence1: a sentence2: b", Label: -1}}},
+			{ID: "test:0", Input: "sentence1: a sentence2: b", Label: -1},
+		}},
 		{stsb, Validation, "score\tsentence2\tsentence1\n2.50\tb\ta\n", []Example{
-			{ID: "validation:0", Input: "sentence1: a sentence2: b", Label: -1, Target: "2.4", Answers: []string{"2.50"}}}},
+			{ID: "validation:0", Input: "sentence1: a sentence2: b", Label: -1, Target: "2.4", Answers: []string{"2.50"}},
+		}},
 		{stsb, Test, "sentence2\tsentence1\nb\ta\n", []Example{{ID: "test:0", Input: "sentence1: a sentence2: b", Label: -1}}},
 	} {
 		dir := folder(t, map[string]string{c.task.Files[c.split].Name: c.text})

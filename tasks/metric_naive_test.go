@@ -323,9 +323,13 @@ func TestMetricsByName(t *testing.T) {
 		classes int
 		want    string
 	}{
-		{"", 2, "accuracy"}, {"", 7, "accuracy"}, {"", 0, "em f1"},
-		{"f1 accuracy", 2, "f1 accuracy"}, {"matthews macro_f1", 3, "matthews macro_f1"},
-		{"rougeLsum rouge1 rouge2", 0, "rougeLsum rouge1 rouge2"}, {"spearman pearson em", 0, "spearman pearson em"},
+		{"", 2, "accuracy"},
+		{"", 7, "accuracy"},
+		{"", 0, "em f1"},
+		{"f1 accuracy", 2, "f1 accuracy"},
+		{"matthews macro_f1", 3, "matthews macro_f1"},
+		{"rougeLsum rouge1 rouge2", 0, "rougeLsum rouge1 rouge2"},
+		{"spearman pearson em", 0, "spearman pearson em"},
 		{"f1", 3, `metrics: "f1", want some of accuracy, macro_f1, matthews, each once`},
 		{"accuracy", 0, `metrics: "accuracy", want some of em, f1, rouge1, rouge2, rougeLsum, pearson, spearman, each once`},
 		{"accuracy matthews accuracy", 2, `metrics: "accuracy", want some of accuracy, macro_f1, matthews, f1, each once`},

@@ -139,8 +139,10 @@ func TestOwnMistakes(t *testing.T) {
 		{"fields: [text, label]", `the column "label" is the label: it cannot be in the template or among the fields`, ""},
 		{"label: labl", `reading the classes in DIR/a.tsv: line 1: no column "labl"; there are text, label, note`, "did you mean label?"},
 		{"files: {train: a.tsv}", "", ""},
-		{"files: {train: none.tsv}", `reading the classes in DIR/none.tsv: the column "label" has 0 different values, want at least 2`,
-			"where another column holds the class, name it with label: in the task's YAML"},
+		{
+			"files: {train: none.tsv}", `reading the classes in DIR/none.tsv: the column "label" has 0 different values, want at least 2`,
+			"where another column holds the class, name it with label: in the task's YAML",
+		},
 		{"files: {train: sub/a.tsv}", "there is no file DIR/sub/a.tsv", "files are looked for beside the task's YAML, or in the folder of --data"},
 		{"files: {train: a.tsv, test: b}", `b: no format of the name ""`, "formats are csv, json, jsonl, parquet, tsv, each also as .gz"},
 	} {
@@ -188,9 +190,18 @@ func TestOwnFolders(t *testing.T) {
 		"p.tsv.gz": string(pack(t, rows("packed"))),
 	})
 	for _, c := range []struct{ ref, data, want string }{
-		{"beside.yaml", "", "beside"}, {"inner.yaml", "", "inner"}, {"abs.yaml", "", "given"}, {"far.yaml", "", "far"},
-		{"packed.yaml", "", "packed"}, {"named.yaml", "", "packed"}, {"a.tsv", "", "beside"}, {"p.tsv.gz", "", "packed"},
-		{"beside.yaml", elsewhere, "given"}, {"inner.yaml", elsewhere, "given"}, {"far.yaml", dir, "far"}, {"a.tsv", elsewhere, "given"},
+		{"beside.yaml", "", "beside"},
+		{"inner.yaml", "", "inner"},
+		{"abs.yaml", "", "given"},
+		{"far.yaml", "", "far"},
+		{"packed.yaml", "", "packed"},
+		{"named.yaml", "", "packed"},
+		{"a.tsv", "", "beside"},
+		{"p.tsv.gz", "", "packed"},
+		{"beside.yaml", elsewhere, "given"},
+		{"inner.yaml", elsewhere, "given"},
+		{"far.yaml", dir, "far"},
+		{"a.tsv", elsewhere, "given"},
 	} {
 		task, err := Open(filepath.Join(dir, c.ref), c.data)
 		if err != nil {

@@ -256,8 +256,11 @@ func TestWantedAndSplits(t *testing.T) {
 		wanted []string
 		splits []Split
 	}{
-		{mnli, []string{"MNLI/train.tsv", "MNLI/dev_matched.tsv", "MNLI/dev_mismatched.tsv", "MNLI/test_matched.tsv", "MNLI/test_mismatched.tsv"},
-			[]Split{Train, Validation, ValidationMismatched, Test, TestMismatched}},
+		{
+			mnli,
+			[]string{"MNLI/train.tsv", "MNLI/dev_matched.tsv", "MNLI/dev_mismatched.tsv", "MNLI/test_matched.tsv", "MNLI/test_mismatched.tsv"},
+			[]Split{Train, Validation, ValidationMismatched, Test, TestMismatched},
+		},
 		{trec, []string{"trec/train_5500.label", "trec/TREC_10.label"}, []Split{Train, Validation, Test}},
 		{squad, []string{"squad/train-v1.1.json", "squad/dev-v1.1.json"}, []Split{Train, Validation}},
 		{mrqaDuoRC, []string{"mrqa/DuoRC.ParaphraseRC.jsonl"}, []Split{Validation, Test}},

@@ -200,12 +200,18 @@ func TestSuperGLUETestSplits(t *testing.T) {
 		want Example
 	}{
 		{boolQ, `{"passage": "p", "question": "q", "idx": 3}`, Example{Input: "passage: p question: q"}},
-		{multiRC, `{"idx": 2, "passage": {"text": "p", "questions": [{"idx": 5, "question": "q", "answers": [{"text": ""}]}]}}`,
-			Example{Input: "question: q answer:  paragraph: p", Group: "2:5"}},
-		{record, `{"idx": 2, "passage": {"text": "Bob", "entities": [{"start": 0, "end": 2}]}, "qas": [{"idx": 6, "query": "q"}]}`,
-			Example{Input: "query: q entities: Bob passage: Bob", Group: "2:6", Choices: []string{"Bob"}}},
-		{wsc, `{"text": "Ann won as she ran", "target": {"span1_text": "ann", "span1_index": 0, "span2_text": "she", "span2_index": 3}}`,
-			Example{Input: "Ann won as *she* ran", Answers: []string{"Ann"}}},
+		{
+			multiRC, `{"idx": 2, "passage": {"text": "p", "questions": [{"idx": 5, "question": "q", "answers": [{"text": ""}]}]}}`,
+			Example{Input: "question: q answer:  paragraph: p", Group: "2:5"},
+		},
+		{
+			record, `{"idx": 2, "passage": {"text": "Bob", "entities": [{"start": 0, "end": 2}]}, "qas": [{"idx": 6, "query": "q"}]}`,
+			Example{Input: "query: q entities: Bob passage: Bob", Group: "2:6", Choices: []string{"Bob"}},
+		},
+		{
+			wsc, `{"text": "Ann won as she ran", "target": {"span1_text": "ann", "span1_index": 0, "span2_text": "she", "span2_index": 3}}`,
+			Example{Input: "Ann won as *she* ran", Answers: []string{"Ann"}},
+		},
 	} {
 		dir := folder(t, map[string]string{"test.jsonl": c.row})
 		got, err := c.task.Load(t.Context(), Test, LoadOptions{Data: dir})

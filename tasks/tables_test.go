@@ -60,17 +60,22 @@ func TestTablesReadOnAfterBadRows(t *testing.T) {
 			row("line 2", "one", "a"), bad("line 3: 1 columns, want 2 split by tabs, as in the header"),
 			bad("line 4: 3 columns, want 2 split by tabs, as in the header"), bad("line 5: not valid UTF-8"),
 			bad("line 6: a NUL byte in the text"), bad("line 7: a blank line between the rows"), row("line 8", "four", "f"),
-			bad("line 9: 1 columns, want 2 split by tabs, as in the header" + looksCut)}},
+			bad("line 9: 1 columns, want 2 split by tabs, as in the header" + looksCut),
+		}},
 		{"tsv takes quotes and commas for text", ".tsv", "\uFEFFtext\tlabel\r\n\"a\"\"b\", c\t\"\r\n  \t \r\n", []outcome{
-			row("line 2", `"a""b", c`, `"`), row("line 3", "  ", " ")}},
+			row("line 2", `"a""b", c`, `"`), row("line 3", "  ", " "),
+		}},
 		{"csv", ".csv", "text,label\none,a\ntwo\nthree,c,x\nfo\"ur,d\n\"fi\"ve,e\n\xff,f\nsix\x00,g\n\nseven,h\n", []outcome{
 			row("line 2", "one", "a"), bad("line 3: another number of columns than 2"), bad("line 4: another number of columns than 2"),
 			bad(`line 5: bare " in non-quoted-field, in column 3 of line 5`), bad(`line 6: extraneous or missing " in quoted-field, in column 4 of line 6`),
-			bad("line 7: not valid UTF-8"), bad("line 8: a NUL byte in the text"), row("line 10", "seven", "h")}},
+			bad("line 7: not valid UTF-8"), bad("line 8: a NUL byte in the text"), row("line 10", "seven", "h"),
+		}},
 		{"csv of rows over several lines", ".csv", "\uFEFFlabel,\"text\"\r\na,\"one\r\ntwo\"\r\nb,\"say \"\"x\"\", y\"\r\n\"c\",\"\"\n", []outcome{
-			row("line 2", "one\ntwo", "a"), row("line 4", `say "x", y`, "b"), row("line 5", "", "c")}},
+			row("line 2", "one\ntwo", "a"), row("line 4", `say "x", y`, "b"), row("line 5", "", "c"),
+		}},
 		{"csv with a quote left open", ".csv", "text,label\none,a\n\"two,b\nthree,c\n", []outcome{
-			row("line 2", "one", "a"), bad(`line 3: extraneous or missing " in quoted-field, in column 9 of line 4`)}},
+			row("line 2", "one", "a"), bad(`line 3: extraneous or missing " in quoted-field, in column 9 of line 4`),
+		}},
 		{"jsonl", ".jsonl", `{"text":"one","label":1}` + "\n" + `{"text":"two"}` + "\n" + `{"text":["x"],"label":"c"}` + "\n" + `[1]` + "\n" +
 			`{"text":"a\u0000","label":"d"}` + "\n" + `{"text":null,"label":"e"}` + "\n" + `{"text":"f","text":"g","label":1}` + "\n" +
 			`{"text":{},"label":1}` + "\n\n" + `{"text":true,"label":-1.50e+3}` + "\n" + `{"text":"cut`, []outcome{
@@ -78,22 +83,30 @@ func TestTablesReadOnAfterBadRows(t *testing.T) {
 			bad(`line 4: not a JSON object: it begins with "[1]"`), bad("line 5: a NUL character in the text"),
 			bad("line 6: the text is null, want a text, a number, true or false"), bad(`line 7: not a JSON object: the key "text" is there twice`),
 			bad("line 8: the text is {}, want a text, a number, true or false"), bad("line 9: a blank line between the rows"),
-			row("line 10", "true", "-1.50e+3"), bad("line 11: not a JSON object: unexpected EOF" + looksCut)}},
+			row("line 10", "true", "-1.50e+3"), bad("line 11: not a JSON object: unexpected EOF" + looksCut),
+		}},
 		{"json", ".json", "\uFEFF \n[" + `{"text":"one","label":false}, 3, {"label":1}, {"text":"a` + "\xff" + `","label":1}, {"text":"\u0000","label":1},` + "\n" + `{"text":"","label":0}]` + "\n \n", []outcome{
 			row("row 1", "one", "false"), bad(`row 2: not a JSON object: it begins with "3"`), bad(`row 3: no column "text"; there are label`),
-			bad("row 4: not valid UTF-8"), bad("row 5: a NUL character in the text"), row("row 6", "", "0")}},
+			bad("row 4: not valid UTF-8"), bad("row 5: a NUL character in the text"), row("row 6", "", "0"),
+		}},
 		{"json that breaks off in a row", ".json", `[{"text":"one","label":1},{"text":"tw`, []outcome{
-			row("row 1", "one", "1"), bad("row 2: unexpected EOF")}},
+			row("row 1", "one", "1"), bad("row 2: unexpected EOF"),
+		}},
 		{"json that breaks off between rows", ".json", `[{"text":"one","label":1}`, []outcome{
-			row("row 1", "one", "1"), bad("after row 1: unexpected EOF; the list is cut short")}},
+			row("row 1", "one", "1"), bad("after row 1: unexpected EOF; the list is cut short"),
+		}},
 		{"json with a comma too many", ".json", `[{"text":"one","label":1},]`, []outcome{
-			row("row 1", "one", "1"), bad("row 2: invalid character ']' looking for beginning of value")}},
+			row("row 1", "one", "1"), bad("row 2: invalid character ']' looking for beginning of value"),
+		}},
 		{"json with a bracket too many", ".json", `[{"text":"one","label":1}]]`, []outcome{
-			row("row 1", "one", "1"), bad("after row 1: something follows the list")}},
+			row("row 1", "one", "1"), bad("after row 1: something follows the list"),
+		}},
 		{"json of two lists", ".json", `[{"text":"one","label":1}]` + "\n" + `[{"text":"two","label":1}]`, []outcome{
-			row("row 1", "one", "1"), bad("after row 1: something follows the list")}},
+			row("row 1", "one", "1"), bad("after row 1: something follows the list"),
+		}},
 		{"json of lines", ".json", "  " + `{"text":"one","label":1}` + "\n" + `{"text":"two","label":2}`, []outcome{
-			row("line 1", "one", "1"), row("line 2", "two", "2")}},
+			row("line 1", "one", "1"), row("line 2", "two", "2"),
+		}},
 	} {
 		for name, r := range map[string]io.Reader{"at once": strings.NewReader(c.text), "by bytes": iotest.OneByteReader(strings.NewReader(c.text))} {
 			if diff := cmp.Diff(c.want, outcomes(formats[c.ending](textLabel), r)); diff != "" {
@@ -264,10 +277,17 @@ func TestTablesAgree(t *testing.T) {
 // The ending of a name says how a file is read, unless the YAML does.
 func TestFormatOf(t *testing.T) {
 	for _, c := range []struct{ name, format, want string }{
-		{"a.tsv", "", ".tsv"}, {"a.CSV", "", ".csv"}, {"d.x/a.json.gz", "", ".json"}, {"a.b.parquet", "", ".parquet"},
-		{"a.txt", "tsv", ".tsv"}, {"a", ".jsonl", ".jsonl"}, {"a.csv", "tsv", ".tsv"},
-		{"a.txt", "", `a.txt: no format of the name "txt"`}, {"a.gz", "", `a.gz: no format of the name ""`},
-		{"a.tsv", "xls", `a.tsv: no format of the name "xls"`}, {"a.tsv", "TSV", `a.tsv: no format of the name "TSV"`},
+		{"a.tsv", "", ".tsv"},
+		{"a.CSV", "", ".csv"},
+		{"d.x/a.json.gz", "", ".json"},
+		{"a.b.parquet", "", ".parquet"},
+		{"a.txt", "tsv", ".tsv"},
+		{"a", ".jsonl", ".jsonl"},
+		{"a.csv", "tsv", ".tsv"},
+		{"a.txt", "", `a.txt: no format of the name "txt"`},
+		{"a.gz", "", `a.gz: no format of the name ""`},
+		{"a.tsv", "xls", `a.tsv: no format of the name "xls"`},
+		{"a.tsv", "TSV", `a.tsv: no format of the name "TSV"`},
 		{"a.tsv.zip", "", `a.tsv.zip: no format of the name "zip"`},
 	} {
 		got, err := formatOf(c.name, c.format)

@@ -83,9 +83,16 @@ func TestGradient(t *testing.T) {
 		loss, norm float64
 		ok         bool
 	}{
-		{10, 0.25, true}, {0, 1e-30, true}, {-1, 1, true},
-		{10, 0, false}, {10, -1, false}, {10, nan, false}, {10, inf, false},
-		{nan, 1, false}, {inf, 1, false}, {-inf, 1, false},
+		{10, 0.25, true},
+		{0, 1e-30, true},
+		{-1, 1, true},
+		{10, 0, false},
+		{10, -1, false},
+		{10, nan, false},
+		{10, inf, false},
+		{nan, 1, false},
+		{inf, 1, false},
+		{-inf, 1, false},
 	} {
 		err := outcome{Loss: c.loss, GradientNorm: c.norm}.gradient()
 		if (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "wanted finite ones and not 0") {
