@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -63,15 +62,13 @@ func readConfig(path string) (configFile, error) {
 
 // apply writes the file's values into s.
 func (c configFile) apply(s *tune.Settings, from map[string]origin) error {
-	values := reflect.ValueOf(s).Elem()
 	for _, k := range settingKeys() {
 		node := c.values[k.key]
 		if node == nil {
 			continue
 		}
-		field := values.FieldByName(k.name)
-		if err := node.Decode(field.Addr().Interface()); err != nil || tune.CutsOff(k.key, node) {
-			return hint.Wrap(fmt.Errorf("reading the settings in %s: line %d: %s is %.40q, want a value of type %s", c.path, node.Line, k.key, node.Value, field.Type()),
+		if err := s.Set(k.key, node); err != nil {
+			return hint.Wrap(fmt.Errorf("reading the settings in %s: line %d: %w", c.path, node.Line, err),
 				"--print-config shows every setting with its default")
 		}
 		from[k.key] = c.path

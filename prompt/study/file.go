@@ -87,15 +87,6 @@ func (v Values) with(over Values) Values {
 	return out
 }
 
-// node is the mapping that the values came from.
-func (v Values) node() *yaml.Node {
-	m := &yaml.Node{Kind: yaml.MappingNode}
-	for _, x := range v {
-		m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: x.Key}, x.Node)
-	}
-	return m
-}
-
 // UnmarshalYAML reads a mapping of plain values.
 func (v *Values) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {

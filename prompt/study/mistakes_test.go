@@ -37,9 +37,9 @@ func TestMistakesInFull(t *testing.T) {
 	}
 	for _, c := range []struct{ text, want, hint string }{
 		{"vary: [{length: [1]}]", "study test, length=1: no task is named", "write task under base, or vary it"},
-		{"base:\n  task: sst2\n  model: tiny\n  length: short\n", "study test, base: reading its settings: line 4: length: cannot unmarshal !!str `short` into int", config},
-		{"base:\n  lengths: 3\n  task: sst2\n", "study test, base: reading its settings: line 2: field lengths not found", config},
-		{"base: {task: sst2}\nvary:\n  - template:\n      a: {template: x}\n      b: {template: y, batch: 1.5}\n", "study test, template=b: reading its settings: line 5: batch: 1.5 is no whole number", config},
+		{"base:\n  task: sst2\n  model: tiny\n  length: short\n", "study test, base: reading its settings: line 4: length is \"short\", want a value of type int", config},
+		{"base:\n  lengths: 3\n  task: sst2\n", "study test, base: reading its settings: line 2: there is no setting \"lengths\"", config},
+		{"base: {task: sst2}\nvary:\n  - template:\n      a: {template: x}\n      b: {template: y, batch: 1.5}\n", "study test, template=b: reading its settings: line 5: batch is \"1.5\", want a value of type int", config},
 		{"base: {task: sst2}\nvary: [{x: {a: {batch: 0}}}]", "study test, x=a: --batch is 0, want at least 1", ""},
 		{"base: {task: sst2, rank: 3}", "study test, base: --rank is 3, but method prompt-tuning has no such size", ""},
 		{"base: {task: sst2, method: model}\nseeds: 3\nensemble: true", "study test, base: 3 prompts cannot share a pass: method model has one model in it", "leave ensemble out"},
@@ -50,7 +50,7 @@ func TestMistakesInFull(t *testing.T) {
 	}
 	f := parse(t, lengths)
 	f.Set("batch", "much") // from outside, where there is no line
-	if _, err := f.Variants(Select{}); err == nil || err.Error() != "study test, length=5,method=plain: reading its settings: batch: cannot unmarshal !!str `much` into int" {
+	if _, err := f.Variants(Select{}); err == nil || err.Error() != "study test, length=5,method=plain: reading its settings: batch is \"much\", want a value of type int" {
 		t.Error(err)
 	}
 	_, err := parse(t, lengths).Variants(Select{Only: []string{"length=6", "x"}})
@@ -69,7 +69,7 @@ func TestNumbers(t *testing.T) {
 	if s := variants[0].Runs[0].Settings; s.Steps != 1000 || s.Init != "0.5" || s.LearningRate != 0.5 || s.Seed != 7 {
 		t.Errorf("%+v", s)
 	}
-	for setting, want := range map[string]string{"initial_step: 0.5": "initial_step: 0.5 is no whole number", "seed: 1.5": "seed: 1.5 is no whole number", "seed: -1": "seed: cannot unmarshal !!int `-1` into uint64"} {
+	for setting, want := range map[string]string{"initial_step: 0.5": `initial_step is "0.5", want a value of type int64`, "seed: 1.5": `seed is "1.5", want a value of type uint64`, "seed: -1": `seed is "-1", want a value of type uint64`} {
 		_, err := parse(t, "base: {task: sst2, "+setting+"}").Variants(Select{})
 		if err == nil || err.Error() != "study test, base: reading its settings: line 1: "+want {
 			t.Errorf("%s: %v", setting, err)

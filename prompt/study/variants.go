@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"softprompt/onnx/hint"
 	"softprompt/prompt"
 	"softprompt/prompt/tune"
@@ -163,33 +161,16 @@ func settings(values Values) (tune.Settings, error) {
 	return s, s.Check()
 }
 
-// decode writes values into settings. A key that is none, and a value of
-// another type, are errors that name the study's line.
+// decode writes values into settings. Errors name the study's line.
 func decode(values Values, s *tune.Settings) error {
 	for _, v := range values {
-		text, err := yaml.Marshal(Values{v}.node())
-		if err != nil {
-			return err
-		}
-		d := yaml.NewDecoder(strings.NewReader(string(text)))
-		d.KnownFields(true)
-		err = d.Decode(s)
-		if err == nil && tune.CutsOff(v.Key, v.Node) {
-			err = fmt.Errorf("%s is no whole number", v.Node.Value)
+		err := s.Set(v.Key, v.Node)
+		if err != nil && v.Node.Line > 0 { // not set from outside
+			err = fmt.Errorf("line %d: %w", v.Node.Line, err)
 		}
 		if err != nil {
-			what := ownLine.ReplaceAllString(strings.ReplaceAll(plain(err), " in type tune.Settings", ""), "")
-			if !strings.Contains(what, v.Key) {
-				what = v.Key + ": " + what
-			}
-			if v.Node.Line > 0 { // not set from outside
-				what = fmt.Sprintf("line %d: %s", v.Node.Line, what)
-			}
-			return hint.Wrap(fmt.Errorf("reading its settings: %s", what), "softprompt train --task sst2 --print-config shows every setting")
+			return hint.Wrap(fmt.Errorf("reading its settings: %w", err), "softprompt train --task sst2 --print-config shows every setting")
 		}
 	}
 	return nil
 }
-
-// ownLine is where a value stands in a text of it alone.
-var ownLine = regexp.MustCompile(`^line \d+: `)
